@@ -1,0 +1,29 @@
+"""Fixtures for every test: the shared material, and real servers that may be missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.services.need import require
+from tests.services.office import soffice
+from tests.services.validator import fhir_validator
+
+__all__ = ["fhir_validator", "repo", "shared", "soffice"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Material that does not ship with the project: the folder `shared` beside the repository."""
+    folder = ROOT.parent / "shared"
+    require((folder / "README.md").is_file(), "the folder ../shared with real forms and standards is not here")
+    return folder
