@@ -44,7 +44,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file as read: its alias for reports, its digest, and its sheets."""
+    """One file as read: its alias for reports, its digest, its sheets, and what the reader had to find out."""
 
     alias: str
     path: str
@@ -52,6 +52,7 @@ class Source:
     modified: datetime.datetime | None
     kind: str
     grids: tuple[Grid, ...]
+    notes: tuple[str, ...] = ()
 
 
 def column_letters(column: int) -> str:

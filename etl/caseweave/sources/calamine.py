@@ -1,0 +1,78 @@
+"""Workbooks in bulk: calamine reads the cells, the scans before it tell what it leaves out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any
+
+from caseweave.errors import SourceDamaged, SourceProtected, SourceTooLarge
+from caseweave.sources.encode import GridBuilder
+from caseweave.sources.limits import Limits
+from caseweave.sources.sheetscan import SheetScan
+from caseweave.values.grid import Grid
+from caseweave.values.types import CellError
+
+_AGAIN = "Open it in Excel or LibreOffice and save it again."
+
+
+def read_workbook(
+    source: Path | IO[bytes], name: str, scans: dict[str, SheetScan], limits: Limits
+) -> tuple[Grid, ...]:
+    """Read every worksheet of a workbook, in workbook order, hidden ones included.
+
+    Arguments: the file or its decrypted bytes, its name for messages, what the scan found per sheet, the limits.
+    Raises SourceProtected, SourceDamaged or SourceTooLarge.
+    """
+    import python_calamine as calamine
+
+    try:
+        workbook = calamine.load_workbook(source)
+        return tuple(
+            _read_sheet(workbook, index, entry, scans.get(entry.name), name, limits)
+            for index, entry in enumerate(workbook.sheets_metadata)
+            if entry.typ == calamine.SheetTypeEnum.WorkSheet
+        )
+    except calamine.PasswordError as error:
+        raise needs_password(name) from error
+    except calamine.CalamineError as error:
+        raise SourceDamaged(name, f"the workbook can't be parsed ({_safe(error)})", way_out=_AGAIN) from error
+
+
+def _read_sheet(
+    workbook: Any, index: int, entry: Any, scan: SheetScan | None, name: str, limits: Limits
+) -> Grid:
+    import python_calamine as calamine
+
+    sheet = workbook.get_sheet_by_index(index)
+    merged = scan.merged if scan else [(*first, *last) for first, last in sheet.merged_cell_ranges or ()]
+    start = sheet.start
+    builder = GridBuilder(
+        entry.name,
+        hidden=entry.visible != calamine.SheetVisibleEnum.Visible,
+        merged=tuple(merged),
+        offset=start[1] if start else 0,
+    )
+    if start:
+        rows, columns = sheet.end[0] + 1, sheet.end[1] + 1
+        if rows * columns > limits.cells:
+            raise SourceTooLarge(
+                name, f"a sheet makes {rows * columns:,} cells", way_out="Delete what lies beyond the data."
+            )
+        builder.add_rows(sheet.iter_rows())
+    for (row, column), text in sorted((scan.errors if scan else {}).items()):
+        builder.put(row, column, CellError(text))
+    return builder.grid()
+
+
+def needs_password(name: str, *, wrong: bool = False) -> SourceProtected:
+    """The error for a workbook that is encrypted."""
+    reason = "the password is wrong" if wrong else "it is encrypted with a password"
+    return SourceProtected(
+        name, reason, way_out="Set CASEWEAVE_WORKBOOK_PASSWORD, give `password=`, or save it without a password."
+    )
+
+
+def _safe(error: Exception) -> str:
+    # calamine quotes parts of the document; a message must not hold what was typed
+    text = str(error).split(":")[0].split("'")[0].split('"')[0].strip()
+    return text[:60] or type(error).__name__

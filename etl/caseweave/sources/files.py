@@ -1,0 +1,156 @@
+"""Which files a call means, and what each is: told by its content, since names lie."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from caseweave.errors import SourceDamaged, SourceError, SourceUnsupported, UsageError
+
+EXTENSIONS = frozenset({".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".xlsb", ".ods", ".csv", ".tsv"})
+READABLE = ".xlsx .xlsm .xltx .xltm .xls .xlsb .ods .csv .tsv"
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+# the main part's content type tells the five kinds of Office workbook apart (ECMA-376 part 1, 12.3.23)
+_CONTENT_TYPES = {
+    b"spreadsheetml.sheet.main+xml": "xlsx",
+    b"ms-excel.sheet.macroEnabled.main+xml": "xlsm",
+    b"spreadsheetml.template.main+xml": "xltx",
+    b"ms-excel.template.macroEnabled.main+xml": "xltm",
+    b"ms-excel.sheet.binary.macroEnabled.main": "xlsb",
+    b"ms-excel.addin.macroEnabled.main+xml": "xlam",
+}
+_NOT_TABLES = {
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"{\\rtf": "an RTF text",
+    b"\x1f\x8b": "a gzip archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"SQLite": "a SQLite database",
+}
+
+
+def find_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """List the files that are meant: files as given, folders by what they hold, each file once.
+
+    >>> find_files([])
+    []
+
+    Arguments: files and folders; of a folder the readable files, without lock files (~$) and hidden ones.
+    Raises UsageError for a path that isn't there, SourceUnsupported for a folder with nothing to read.
+    """
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    found: dict[Path, Path] = {}
+    for path in map(Path, given):
+        for file in _files_of(path):
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise UsageError(f"{path} isn't there.", way_out="Check the spelling, or give the folder.", path=str(path))
+        return [path]
+    files = sorted(file for file in path.iterdir() if _wanted(file))
+    if not files:
+        raise SourceUnsupported(str(path), "the folder holds no readable file", way_out=f"Readable are {READABLE}.")
+    return files
+
+
+def _wanted(file: Path) -> bool:
+    hidden = file.name.startswith((".", "~$"))
+    return not hidden and file.suffix.lower() in EXTENSIONS and file.is_file()
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(
+            path.name, f"it can't be opened ({error.strerror})", way_out="Close it elsewhere, check your rights."
+        ) from error
+
+
+def kind_of(path: Path) -> str:
+    """Name the kind of a file by its content: xlsx, xlsm, xltx, xltm, xlsb, ods, ole, csv or tsv.
+
+    `ole` is the container that both old and encrypted workbooks use; the reader of each tells them apart.
+    Raises SourceUnsupported for everything else, SourceDamaged for an empty or broken file.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    if not head:
+        raise SourceDamaged(path.name, "the file is empty", way_out="Export or copy it again.")
+    if head.startswith(_ZIP):
+        return _kind_of_zip(path)
+    if head.startswith(_OLE) or _is_bare_biff(head):
+        return "ole"
+    for magic, what in _NOT_TABLES.items():
+        if head.startswith(magic):
+            raise _unsupported(path, f"it is {what}")
+    return _kind_of_text(path, head)
+
+
+def _is_bare_biff(head: bytes) -> bool:
+    # Excel 2 to 4 wrote the record stream without a container: BOF is 0x0009, 0x0209 or 0x0409
+    return head[:1] == b"\x09" and head[1:2] in b"\x00\x02\x04" and head[2:4] in (b"\x04\x00", b"\x06\x00")
+
+
+def _kind_of_zip(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {info.filename.replace("\\", "/").lower(): info for info in archive.infolist()}
+            types = names.get("[content_types].xml")
+            if types is not None and types.file_size < 8 << 20:
+                with archive.open(types) as stream:
+                    content = stream.read(8 << 20)
+                for marker, kind in _CONTENT_TYPES.items():
+                    if marker in content:
+                        return _accepted(path, kind)
+                if b"wordprocessingml" in content or b"presentationml" in content:
+                    raise _unsupported(path, "it is a Word or PowerPoint file")
+            if "mimetype" in names and names["mimetype"].file_size < 4096:
+                with archive.open(names["mimetype"]) as stream:
+                    if b"opendocument.spreadsheet" in stream.read(4096):
+                        return "ods"
+            if "xl/workbook.bin" in names:
+                return "xlsb"
+            if "xl/workbook.xml" in names:
+                return "xlsx"
+            if "content.xml" in names and path.suffix.lower() == ".ods":
+                return "ods"
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+        raise SourceDamaged(
+            path.name, "it begins like a workbook but its zip directory can't be read", way_out="Copy or save it again."
+        ) from error
+    raise _unsupported(path, "it is a zip archive without a workbook in it")
+
+
+def _accepted(path: Path, kind: str) -> str:
+    if kind == "xlam":
+        raise _unsupported(path, "it is an Excel add-in, which holds program code and no data")
+    return kind
+
+
+def _kind_of_text(path: Path, head: bytes) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:512].lower()
+    if start.startswith((b"<html", b"<!doctype html", b"<table")):
+        raise _unsupported(path, "it is a web page under the name of a table")
+    if start.startswith((b"<?xml", b"<workbook")):
+        raise _unsupported(path, "it is an XML file")
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv", ".txt", ".tab"):
+        return "tsv" if suffix in (".tsv", ".tab") else "csv"
+    raise _unsupported(path, "it holds text or unknown bytes, not a workbook")
+
+
+def _unsupported(path: Path, reason: str) -> SourceUnsupported:
+    return SourceUnsupported(path.name, reason, way_out=f"Save it as one of {READABLE}.")

@@ -1,0 +1,185 @@
+"""One worksheet part, streamed: how far it reaches, and which cells the bulk reader shows as blanks though they aren't.
+
+A sheet of the usual dialect (UTF-8, no prefix, double quotes, addresses on cells) goes by a few byte patterns at
+hundreds of megabytes a second; everything else by an XML pull parser that refuses document types and entities.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import IO
+
+from defusedxml import ElementTree
+
+from caseweave.errors import SourceDamaged, SourceTooLarge
+from caseweave.sources.limits import MEGABYTE, Limits
+from caseweave.values.grid import cell_address
+
+Place = tuple[int, int]
+NO_VALUE = "formula without a cached value"
+
+_CHUNK = MEGABYTE
+_LONGEST_ROW = 64 * MEGABYTE
+_USUAL = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*?(?:encoding=["\'](?i:utf-8|us-ascii)["\'][^>]*?)?\?>)?'
+                    rb"(?:\s|<!--.*?-->)*<worksheet[\s>]", re.DOTALL)
+_ODD_CELL = re.compile(rb'<c(?=[\s/>])(?! r="[A-Z]{1,3}[0-9]{1,7}"[ />])')
+_ROW = re.compile(rb"<row(?=[\s/>])")
+_ROW_NUMBER = re.compile(rb'<row [^>]*?\br="([0-9]{1,7})"')
+_WIDE = re.compile(rb'<c r="([A-Z]{2,3})[0-9]')
+_NARROW = re.compile(rb'<c r="([A-Z])[0-9]')
+_ERROR = re.compile(rb'<c r="([A-Z]+)([0-9]+)"[^>/]*\bt="e"[^>/]*>(.*?)</c>', re.DOTALL)
+_VALUE = re.compile(rb"<v(?:\s[^>]*)?>([^<]+)</v>")
+_UNSAVED = re.compile(
+    rb'<c r="([A-Z]+)([0-9]+)"([^>/]*)>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*'
+    rb"(<v(?:\s[^>]*)?(?:/>|></v>))?\s*</c>"
+)
+_NEGATIVE = re.compile(rb'<c r="([A-Z]+)([0-9]+)"[^>/]*>\s*<v>-')
+_MERGED = re.compile(rb'<mergeCell\s[^>]*?\bref="([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)"')
+_REF = re.compile(r"\A\$?([A-Za-z]{1,3})\$?([0-9]{1,7})\Z")
+
+
+@dataclass(slots=True)
+class SheetScan:
+    """What one sheet holds: its extent, cells with errors, merged ranges (all zero-based)."""
+
+    rows: int = 0
+    columns: int = 0
+    errors: dict[Place, str] = field(default_factory=dict)
+    merged: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+
+class _Unusual(Exception):
+    """The byte patterns don't fit this sheet."""
+
+
+def scan_sheet(opening: Callable[[], IO[bytes]], name: str, limits: Limits) -> SheetScan:
+    """Scan one worksheet part.
+
+    Arguments: how to open the part (it may be read twice), the file's name for messages, the limits.
+    Raises SourceTooLarge when the rectangle up to the last filled cell holds too many cells.
+    """
+    try:
+        with opening() as stream:
+            scan = _scan_bytes(stream)
+    except _Unusual:
+        with opening() as stream:
+            scan = _scan_xml(stream, name, limits)
+    if scan.rows * scan.columns > limits.cells:
+        # formatted but empty cells may reach far; only filled ones cost anything
+        with opening() as stream:
+            scan = _scan_xml(stream, name, limits)
+    if scan.rows * scan.columns > limits.cells:
+        last = cell_address(scan.rows - 1, scan.columns - 1)
+        raise SourceTooLarge(
+            name,
+            f"a sheet reaches to {last}, which makes {scan.rows * scan.columns:,} cells",
+            way_out="Delete the stray cells right of and below the data.",
+            cell=last,
+        )
+    return scan
+
+
+def column_number(letters: str | bytes) -> int:
+    """The zero-based column of Excel's letters.
+
+    >>> column_number("AB")
+    27
+    """
+    number = 0
+    for letter in letters.encode() if isinstance(letters, str) else letters:
+        number = number * 26 + (letter & 0x5F) - 64
+    return number - 1
+
+
+def _scan_bytes(stream: IO[bytes]) -> SheetScan:
+    scan = SheetScan()
+    rest = stream.read(_CHUNK)
+    if not _USUAL.match(rest) or b"<!DOCTYPE" in rest or b"<!ENTITY" in rest:
+        raise _Unusual
+    more = True
+    while more:
+        fresh = stream.read(_CHUNK)
+        more = bool(fresh)
+        rest += fresh
+        cut = rest.rfind(b"</row>") if more else len(rest)
+        if cut < 0:
+            cut = rest.rfind(b"<") if b"</sheetData>" in rest or b"<row" not in rest else 0
+        if len(rest) - cut > _LONGEST_ROW:
+            raise _Unusual
+        _take(rest[:cut], scan)
+        rest = rest[cut:]
+    return scan
+
+
+def _take(chunk: bytes, scan: SheetScan) -> None:
+    if _ODD_CELL.search(chunk) or b"<![CDATA[" in chunk:
+        raise _Unusual
+    numbers = _ROW_NUMBER.findall(chunk)
+    if len(numbers) != len(_ROW.findall(chunk)):
+        raise _Unusual
+    if numbers:
+        last = max(map(int, numbers))
+        scan.rows = max(scan.rows, last)
+        # a cell may lie about its row; only one with more digits than any row of this chunk can do harm
+        if re.search(rb'<c r="[A-Z]+[0-9]{%d}' % (len(str(last)) + 1), chunk):
+            raise _Unusual
+    for letters in set(_WIDE.findall(chunk)) or set(_NARROW.findall(chunk[:65536])):
+        scan.columns = max(scan.columns, column_number(letters) + 1)
+    if b't="e"' in chunk:
+        for letters, row, content in _ERROR.findall(chunk):
+            value = _VALUE.search(content)
+            if value:
+                scan.errors[int(row) - 1, column_number(letters)] = value[1].decode("utf-8", "replace")
+    if b"<f" in chunk:
+        for letters, row, attributes, value in _UNSAVED.findall(chunk):
+            if not (value and b't="str"' in attributes):  # an empty text is a value too
+                scan.errors[int(row) - 1, column_number(letters)] = NO_VALUE
+    if b"<mergeCell " in chunk:
+        for left, top, right, bottom in _MERGED.findall(chunk):
+            scan.merged.append((int(top) - 1, column_number(left), int(bottom) - 1, column_number(right)))
+
+
+def _scan_xml(stream: IO[bytes], name: str, limits: Limits) -> SheetScan:
+    scan = SheetScan()
+    row = column = -1
+    parents: list[object] = []
+    for event, element in ElementTree.iterparse(stream, events=("start", "end"), forbid_dtd=True):
+        tag = element.tag.rpartition("}")[2]
+        if event == "start":
+            if tag == "row":
+                row = int(element.get("r") or row + 2) - 1
+                column = -1
+            parents.append(element)
+            continue
+        parents.pop()
+        if tag == "c":
+            place = _REF.match(element.get("r", ""))
+            here_row, column = (int(place[2]) - 1, column_number(place[1])) if place else (row, column + 1)
+            _take_cell(element, (here_row, column), scan)
+        elif tag == "mergeCell":
+            corners = [_REF.match(corner) for corner in element.get("ref", "").split(":")]
+            if len(corners) == 2 and corners[0] and corners[1]:
+                top, bottom = int(corners[0][2]) - 1, int(corners[1][2]) - 1
+                scan.merged.append((top, column_number(corners[0][1]), bottom, column_number(corners[1][1])))
+        if tag in ("row", "mergeCells", "dataValidations", "conditionalFormatting"):
+            element.clear()
+            if parents:
+                parents[-1].remove(element)  # type: ignore[attr-defined]
+    if not 0 <= scan.rows <= 1 << 20 or not 0 <= scan.columns <= 1 << 14:
+        raise SourceDamaged(name, "a cell lies outside what a sheet can hold", way_out="Save it again in Excel.")
+    return scan
+
+
+def _take_cell(element: ElementTree.Element, place: Place, scan: SheetScan) -> None:  # type: ignore[name-defined]
+    children = {child.tag.rpartition("}")[2]: child for child in element}
+    value = children["v"].text if "v" in children else None
+    if element.get("t") == "e" and value:
+        scan.errors[place] = value
+    elif "f" in children and not value and not ("v" in children and element.get("t") == "str") and "is" not in children:
+        scan.errors[place] = NO_VALUE
+    elif not value and "is" not in children:
+        return
+    scan.rows = max(scan.rows, place[0] + 1)
+    scan.columns = max(scan.columns, place[1] + 1)
