@@ -1,0 +1,125 @@
+"""CREATE TABLE statements for the OMOP CDM, keys inline, for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from caseweave.errors import UsageError
+from caseweave.shapes.omop import Field, OmopShapes, Table
+
+Dialect = Literal["sqlite", "postgresql"]
+
+VOCABULARY_TABLES = frozenset({
+    "concept", "vocabulary", "domain", "concept_class", "concept_relationship", "relationship", "concept_synonym",
+    "concept_ancestor", "source_to_concept_map", "drug_strength",
+})
+# SQLite has no dates: ISO text sorts and compares as dates do
+TYPES: Mapping[str, Mapping[str, str]] = {
+    "sqlite": {
+        "integer": "INTEGER", "bigint": "INTEGER", "float": "REAL", "date": "TEXT", "datetime": "TEXT",
+        "varchar(max)": "TEXT",
+    },
+    "postgresql": {
+        # NUMERIC as in OHDSI's own DDL: 0.1 stays 0.1
+        "integer": "integer", "bigint": "bigint", "float": "numeric", "date": "date", "datetime": "timestamp",
+        "varchar(max)": "text",
+    },
+}
+# the only name of a CDM column that is a reserved word somewhere (PostgreSQL, SQL key words)
+RESERVED = frozenset({"offset"})
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def create_statements(
+    shapes: OmopShapes, dialect: Dialect, schema: str | None = None, vocabulary_tables: bool = True
+) -> list[str]:
+    """Write the DDL of a CDM, one statement per item, in an order that can be executed.
+
+    >>> from caseweave.shapes.omop import omop_shapes
+    >>> create_statements(omop_shapes("5.4"), "sqlite")[0].splitlines()[0]
+    'CREATE TABLE domain ('
+
+    Arguments: `schema` goes before each table's name; without `vocabulary_tables` the tables of the vocabulary are
+    neither made nor pointed to. Keys stand inside CREATE TABLE; on PostgreSQL those that close a circle (concept and
+    domain, a visit and the one before it) follow as ALTER TABLE or are checked at the end of the transaction.
+    Raises UsageError for an unknown dialect or a schema that isn't a plain name.
+    """
+    if dialect not in TYPES:
+        raise UsageError(f"There is no DDL for {dialect!r}.", way_out="Say sqlite or postgresql.", dialect=dialect)
+    if schema is not None and not PLAIN_NAME.fullmatch(schema):
+        raise UsageError(
+            f"{schema!r} can't be the name of a schema.", way_out="Use letters, digits and underscores.", schema=schema
+        )
+    tables = {name: table for name, table in shapes.tables.items() if vocabulary_tables or name not in VOCABULARY_TABLES}
+    order = _order(tables)
+    created: set[str] = set()
+    statements, later = [], []
+    for name in order:
+        created.add(name)
+        table = tables[name]
+        inline = [field for field in _keys(table, tables) if dialect == "sqlite" or field.fk_table in created]
+        statements.append(_create(table, inline, dialect, schema))
+        later.extend((table, field) for field in _keys(table, tables) if field not in inline)
+    return statements + [_alter(table, field, schema) for table, field in later]
+
+
+def _order(tables: Mapping[str, Table]) -> list[str]:
+    """Tables after those they point to; where they point in a circle, the one with the fewest open keys first."""
+    wants = {
+        name: {field.fk_table for field in _keys(table, tables) if field.fk_table != name}
+        for name, table in tables.items()
+    }
+    order: list[str] = []
+    while wants:
+        chosen = min(wants, key=lambda name: len(wants[name]))
+        del wants[chosen]
+        order.append(chosen)
+        for open_keys in wants.values():
+            open_keys.discard(chosen)
+    return order
+
+
+def _keys(table: Table, tables: Mapping[str, Table]) -> list[Field]:
+    return [field for field in table.fields if field.fk_table in tables]
+
+
+def _name(name: str) -> str:
+    return f'"{name}"' if name in RESERVED else name
+
+
+def _qualified(name: str, schema: str | None) -> str:
+    return f"{schema}.{name}" if schema else name
+
+
+def _type(field: Field, dialect: Dialect) -> str:
+    known = TYPES[dialect].get(field.datatype)
+    if known:
+        return known
+    return "TEXT" if dialect == "sqlite" else field.datatype
+
+
+def _create(table: Table, keys: list[Field], dialect: Dialect, schema: str | None) -> str:
+    lines = []
+    for field in table.fields:
+        words = [_name(field.name), _type(field, dialect)]
+        if field.required:
+            words.append("NOT NULL")
+        if field.primary_key:
+            words.append("PRIMARY KEY")
+        lines.append("    " + " ".join(words))
+    lines += [f"    {_foreign_key(table, field, dialect, schema)}" for field in keys]
+    return f"CREATE TABLE {_qualified(table.name, schema)} (\n" + ",\n".join(lines) + "\n)"
+
+
+def _foreign_key(table: Table, field: Field, dialect: Dialect, schema: str | None) -> str:
+    # SQLite looks for the other table in the same schema and allows no name before it
+    target = field.fk_table if dialect == "sqlite" else _qualified(field.fk_table, schema)
+    text = f"FOREIGN KEY ({_name(field.name)}) REFERENCES {target} ({_name(field.fk_field)})"
+    circle = table.name in VOCABULARY_TABLES or field.fk_table == table.name
+    return f"{text} DEFERRABLE INITIALLY DEFERRED" if circle else text
+
+
+def _alter(table: Table, field: Field, schema: str | None) -> str:
+    return f"ALTER TABLE {_qualified(table.name, schema)} ADD {_foreign_key(table, field, 'postgresql', schema)}"
