@@ -1,33 +1,26 @@
-"""The offline FHIR validator of containers/validator: built once into the cache, then run on NDJSON files.
-
-    python tests/services/validator.py      builds it: Java 17, Maven and npm; about 90 s without caches
-
-Only the standard library here: the builder runs before anything is installed.
-"""
+"""The offline FHIR validator of containers/validator as a fixture: the judge of every resource that goes out."""
 
 from __future__ import annotations
 
-import hashlib
-import os
+import json
 import re
-import shutil
 import subprocess
-import sys
-import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "containers" / "validator"
-US_CORE = ROOT.parent / "shared" / "standards" / "us-core-6.1.0"
-MCODE = "hl7.fhir.us.mcode@4.0.0"  # CC0; the profiles come with their snapshots
-MCODE_SHA256 = ""
-LINE = re.compile(r"^(?P<file>.*?):(?P<line>\d+): (?P<severity>\w+): (?P<location>.*?): (?P<message>.*)$")
+import pytest
+
+from tests.services import java
+from tests.services.need import require
+
+US_CORE = java.ROOT.parent / "shared" / "standards" / "us-core-6.1.0"  # on no registry, and mCODE builds on it
+LINE = re.compile(r"^.*?:(?P<line>\d+): (?P<severity>fatal|error|warning|information): (?P<location>.*?): (?P<message>.*)$")
+SUMMARY = re.compile(r"^(?P<resources>\d+) resources, \d+ with errors;")
 
 
 class Issue(NamedTuple):
-    """What the validator says of one line of the file."""
+    """What the validator says about the resource on one line of the file."""
 
     line: int
     severity: str
@@ -35,10 +28,45 @@ class Issue(NamedTuple):
     location: str
 
 
-def home() -> Path:
-    """The folder of this build: another source of the validator gives another folder."""
-    cache = os.environ.get("CASEWEAVE_CACHE") or Path.home() / ".cache" / "caseweave"
-    digest = hashlib.sha256(MCODE.encode())
-    for path in sorted(p for p in SOURCES.rglob("*") if p.suffix in {".xml", ".java", ".csv"} and "target" not in p.parts):
-        digest.update(path.relative_to(SOURCES).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return Path(cache) / f"validator-{digest.hexdigest()[:12]}"
+Validate = Callable[[Path | Iterable[dict[str, Any]]], list[Issue]]
+
+
+@pytest.fixture(scope="session")
+def fhir_validator(tmp_path_factory: pytest.TempPathFactory) -> Validate:
+    """`fhir_validator(ndjson_file or resources)` gives the errors and warnings of FHIR R4, US Core 6.1.0 and mCODE 4.0.0.
+
+    Starting it takes 5 to 10 s, so give it everything at once. Skips where it isn't built, see `make servers`.
+    """
+    require(not java.missing("validator"), java.missing("validator"))
+    require(US_CORE.is_dir(), "the US Core profiles of ../shared/standards are not here")
+
+    def validate(what: Path | Iterable[dict[str, Any]]) -> list[Issue]:
+        path = what if isinstance(what, Path) else _write(tmp_path_factory.mktemp("fhir") / "resources.ndjson", what)
+        start = java.command("validator", "Validate", "-Xmx1g")
+        profiles = ["-p", str(java.home("validator") / "mcode"), "-p", str(US_CORE)]
+        done = subprocess.run([*start, *profiles, str(path)], capture_output=True, text=True, check=False, timeout=900)
+        return parse(done.stdout, expected=_lines(path), complaint=done.stderr)
+
+    return validate
+
+
+def parse(output: str, *, expected: int, complaint: str = "") -> list[Issue]:
+    """The issues in what the validator printed; it is an error unless it says that it saw all `expected` resources."""
+    lines = output.splitlines()
+    summary = SUMMARY.match(lines[-1]) if lines else None
+    seen = int(summary["resources"]) if summary else 0
+    assert summary and seen == expected, f"the validator saw {seen} of {expected} resources: {complaint[-2000:]}"
+    found = [(line, LINE.match(line)) for line in lines[:-1]]
+    strange = [line for line, match in found if not match]
+    assert not strange, f"the validator printed what nobody understands: {strange[:3]}"
+    return [Issue(int(m["line"]), m["severity"], m["message"], m["location"]) for _, m in found if m]
+
+
+def _write(path: Path, resources: Iterable[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(resource, ensure_ascii=False) + "\n" for resource in resources), encoding="utf-8")
+    return path
+
+
+def _lines(path: Path) -> int:
+    with path.open(encoding="utf-8") as lines:
+        return sum(1 for line in lines if line.strip())
