@@ -25,5 +25,5 @@ def repo() -> Path:
 def shared() -> Path:
     """Material that does not ship with the project: the folder `shared` beside the repository."""
     folder = ROOT.parent / "shared"
-    require((folder / "README.md").is_file(), "the folder ../shared with real forms and standards is not here")
+    require((folder / "README.md").is_file(), "the folder ../shared (real forms, standards) is not here")
     return folder

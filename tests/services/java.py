@@ -1,4 +1,4 @@
-"""Java programs for tests, built by Maven out of containers/NAME into the cache; each build has a folder of its own.
+"""Java programs for tests, built by Maven out of containers/NAME into the cache, a folder each.
 
     python tests/services/java.py validator hapi      builds them: Java 17 and Maven; 75 s each without caches
 
@@ -90,9 +90,9 @@ def _sources(name: str) -> list[Path]:
 
 
 def _run(command: list[str], folder: str) -> None:
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
+        raise SystemExit(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
 
 
 if __name__ == "__main__":

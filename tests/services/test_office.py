@@ -14,4 +14,5 @@ def test_a_workbook_becomes_csv(soffice: Convert, tmp_path: Path) -> None:
     book.active.append(["patient_id", "weight"])  # type: ignore[union-attr]
     book.active.append(["AA-00001", 61.5])  # type: ignore[union-attr]
     book.save(tmp_path / "form.xlsx")
-    assert soffice(tmp_path / "form.xlsx", "csv").read_text(encoding="utf-8") == "patient_id,weight\nAA-00001,61.5\n"
+    made = soffice(tmp_path / "form.xlsx", "csv")
+    assert made.read_text(encoding="utf-8") == "patient_id,weight\nAA-00001,61.5\n"

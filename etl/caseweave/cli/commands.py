@@ -1,0 +1,10 @@
+"""The table of commands: a new one is a module of this package and a line here.
+
+A command is a function whose parameters are typer options and whose docstring is its help. It returns the
+exit code (None is 0) and imports whatever is heavy inside, so that `caseweave --help` stays quick.
+"""
+
+from __future__ import annotations
+
+# name -> module:function, in the order in which the help shows them
+COMMANDS: dict[str, str] = {}
