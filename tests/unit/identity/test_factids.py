@@ -15,11 +15,15 @@ from caseweave.identity.keyfile import ProjectKey
 
 KEY = ProjectKey("breast", bytes(range(32)))
 OTHER = ProjectKey("breast", bytes(32))
-TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=8) | st.text("0123456789:", max_size=6)
+TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=8) | st.text(
+    "0123456789:", max_size=6
+)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=20)
 
 
-def ids(pairs: list[tuple[str, str]], study: str = "s", statement: str = "a.b", key: ProjectKey = KEY) -> list[str]:
+def ids(
+    pairs: list[tuple[str, str]], study: str = "s", statement: str = "a.b", key: ProjectKey = KEY
+) -> list[str]:
     return fact_ids(key, study, statement, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
 
@@ -38,7 +42,9 @@ def test_equal_exactly_where_the_pairs_are(pairs: list[tuple[str, str]]) -> None
 
 @given(PAIRS, st.randoms(use_true_random=False), st.integers(1, 7))
 @settings(max_examples=50)
-def test_order_and_partition_do_not_matter(pairs: list[tuple[str, str]], shuffle: random.Random, size: int) -> None:
+def test_order_and_partition_do_not_matter(
+    pairs: list[tuple[str, str]], shuffle: random.Random, size: int
+) -> None:
     expected = dict(zip(pairs, ids(pairs), strict=True))
     mixed = pairs[:]
     shuffle.shuffle(mixed)
@@ -74,7 +80,8 @@ def test_patient_is_of_the_subject_alone() -> None:
 @given(st.lists(st.binary(max_size=20), max_size=10))
 def test_content_hashes(contents: list[bytes]) -> None:
     found = content_hashes(KEY, contents)
-    assert len(set(found)) == len(set(contents)) and all(len(one) == 16 for one in found)
+    assert len(set(found)) == len(set(contents))
+    assert all(len(one) == 16 for one in found)
     assert not set(found) & set(content_hashes(OTHER, contents))
 
 

@@ -33,14 +33,16 @@ def test_made_on_first_use_then_read(config: Path) -> None:
     first, second = project_key("breast"), project_key("breast")
     assert (first.created, second.created) == (True, False)
     assert first.material == second.material
-    assert first.path is not None and list(first.path.parent.iterdir()) == [first.path]
+    assert first.path is not None
+    assert list(first.path.parent.iterdir()) == [first.path]
     assert project_key("lung").material != first.material
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX only")
 def test_owner_only(config: Path) -> None:
     path = project_key("breast").path
-    assert path is not None and stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path is not None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o640)
     with pytest.raises(Refusal, match="chmod 600") as refused:
         project_key("breast")
@@ -51,7 +53,7 @@ def test_without_posix_bits(config: Path, monkeypatch: pytest.MonkeyPatch) -> No
     path = project_key("breast").path
     assert path is not None
     path.chmod(0o644)
-    monkeypatch.setattr(keyfile.os, "name", "nt")
+    monkeypatch.setattr("caseweave.identity.keyfile.os.name", "nt")
     keyfile._refuse_open_to_others(path, path.stat())
 
 
@@ -59,9 +61,10 @@ def test_file_system_without_hard_links(config: Path, monkeypatch: pytest.Monkey
     def no_links(*_: object) -> None:
         raise OSError(sorted(keyfile._NO_LINKS)[0], "no hard links")
 
-    monkeypatch.setattr(keyfile.os, "link", no_links)
+    monkeypatch.setattr("caseweave.identity.keyfile.os.link", no_links)
     made = project_key("breast")
-    assert made.created and project_key("breast").material == made.material
+    assert made.created
+    assert project_key("breast").material == made.material
 
 
 def test_two_first_uses_at_once_get_one_key(config: Path) -> None:
@@ -71,7 +74,8 @@ def test_two_first_uses_at_once_get_one_key(config: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({key.material for key in found}) == 1 and sum(key.created for key in found) == 1
+    assert len({key.material for key in found}) == 1
+    assert sum(key.created for key in found) == 1
 
 
 def test_a_known_project_needs_its_key(config: Path, tmp_path: Path) -> None:
@@ -93,7 +97,10 @@ def test_key_stays_out_of_the_workspace(tmp_path: Path) -> None:
         project_key("breast", key_file=tmp_path / "out" / "my.key", workspace=tmp_path / "out")
 
 
-@pytest.mark.parametrize("damage", [b"", b"hello", b"\xff" * 50, lambda text: text[:-3], lambda text: text.replace(b"check ", b"check x")])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"hello", b"\xff" * 50, lambda text: text[:-3], lambda text: text.replace(b"check ", b"check x")],
+)
 def test_damaged_file(config: Path, damage: object) -> None:
     path = project_key("breast").path
     assert path is not None

@@ -25,7 +25,8 @@ def test_keyed_is_hmac_sha512_cut_to_256_bits() -> None:
 def test_keyed_is_determined_and_fhir_safe(site: str, patient: str) -> None:
     found = KeyedResolver(KEY).resolve(site, patient)
     assert found == KeyedResolver(KEY).resolve(site, patient)
-    assert len(found) == 26 and set(found) <= set("abcdefghijklmnopqrstuvwxyz234567")
+    assert len(found) == 26
+    assert set(found) <= set("abcdefghijklmnopqrstuvwxyz234567")
 
 
 @given(st.tuples(TEXT, TEXT), st.tuples(TEXT, TEXT))
@@ -44,7 +45,10 @@ def test_netstrings_are_injective(one: list[str], other: list[str]) -> None:
     assert (netstrings(*one) == netstrings(*other)) == (one == other)
 
 
-@given(st.lists(st.text("0123456789:", max_size=5), max_size=4), st.lists(st.text("0123456789:", max_size=5), max_size=4))
+@given(
+    st.lists(st.text("0123456789:", max_size=5), max_size=4),
+    st.lists(st.text("0123456789:", max_size=5), max_size=4),
+)
 def test_netstrings_are_injective_for_hostile_texts(one: list[str], other: list[str]) -> None:
     assert (netstrings(*one) == netstrings(*other)) == (one == other)
 
