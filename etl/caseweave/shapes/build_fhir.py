@@ -16,13 +16,54 @@ from caseweave.assets import data_path
 
 # what a clinical pipeline may send, and what those point to
 RESOURCES = (
-    "AdverseEvent", "AllergyIntolerance", "Basic", "Binary", "BodyStructure", "Bundle", "CarePlan", "CareTeam",
-    "ClinicalImpression", "Composition", "Condition", "Consent", "Device", "DiagnosticReport", "DocumentReference",
-    "Encounter", "Endpoint", "EpisodeOfCare", "FamilyMemberHistory", "Goal", "Group", "ImagingStudy", "Immunization",
-    "List", "Location", "Media", "Medication", "MedicationAdministration", "MedicationDispense", "MedicationRequest",
-    "MedicationStatement", "MolecularSequence", "Observation", "OperationOutcome", "Organization", "Parameters",
-    "Patient", "Practitioner", "PractitionerRole", "Procedure", "Provenance", "Questionnaire",
-    "QuestionnaireResponse", "ResearchStudy", "ResearchSubject", "RiskAssessment", "ServiceRequest", "Specimen",
+    "AdverseEvent",
+    "AllergyIntolerance",
+    "Basic",
+    "Binary",
+    "BodyStructure",
+    "Bundle",
+    "CarePlan",
+    "CareTeam",
+    "ClinicalImpression",
+    "Composition",
+    "Condition",
+    "Consent",
+    "Device",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
+    "Endpoint",
+    "EpisodeOfCare",
+    "FamilyMemberHistory",
+    "Goal",
+    "Group",
+    "ImagingStudy",
+    "Immunization",
+    "List",
+    "Location",
+    "Media",
+    "Medication",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "MolecularSequence",
+    "Observation",
+    "OperationOutcome",
+    "Organization",
+    "Parameters",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "Procedure",
+    "Provenance",
+    "Questionnaire",
+    "QuestionnaireResponse",
+    "ResearchStudy",
+    "ResearchSubject",
+    "RiskAssessment",
+    "ServiceRequest",
+    "Specimen",
     "Task",
 )
 FHIRPATH_STRING = "http://hl7.org/fhirpath/System.String"
@@ -53,8 +94,12 @@ def build(package: Path, target: Path) -> dict[str, int]:
             primitives.append(name)
         else:
             children.update(_type_elements(definition))
-    value_sets = ValueSets([*_resources(folder / "valuesets.json"), *_resources(folder / "v3-codesystems.json")])
-    urls = {element[5] for elements in children.values() for element in elements if "required" in element[4:5]}
+    value_sets = ValueSets(
+        [*_resources(folder / "valuesets.json"), *_resources(folder / "v3-codesystems.json")]
+    )
+    urls = {
+        element[5] for elements in children.values() for element in elements if "required" in element[4:5]
+    }
     codes = {url: sorted(found) for url in sorted(urls) if (found := value_sets.codes(url)) is not None}
     version = definitions["Observation"]["fhirVersion"]
     shapes = {
@@ -100,12 +145,14 @@ def _type_elements(definition: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
         parent, _, name = element["path"].rpartition(".")
         binding = element.get("binding") or {}
         types = [_type_code(one, name, is_resource) for one in element.get("type", ())]
-        targets = sorted({
-            target.removeprefix(ABSTRACT_TARGETS)
-            for one in element.get("type", ())
-            if one["code"] in ("Reference", "canonical")
-            for target in one.get("targetProfile", ())
-        })
+        targets = sorted(
+            {
+                target.removeprefix(ABSTRACT_TARGETS)
+                for one in element.get("type", ())
+                if one["code"] in ("Reference", "canonical")
+                for target in one.get("targetProfile", ())
+            }
+        )
         row = [
             name,
             sorted(set(types), key=types.index),
@@ -174,7 +221,11 @@ class ValueSets:
         filters = part.get("filter", ())
         if not filters:
             return set(_system_codes(system.get("concept", ())))
-        if len(filters) == 1 and filters[0]["op"] in ("is-a", "descendent-of") and filters[0]["property"] == "concept":
+        if (
+            len(filters) == 1
+            and filters[0]["op"] in ("is-a", "descendent-of")
+            and filters[0]["property"] == "concept"
+        ):
             return _below(system.get("concept", ()), filters[0]["value"], filters[0]["op"] == "is-a")
         return None
 

@@ -11,7 +11,17 @@ from pathlib import Path
 
 from caseweave.assets import data_path
 
-COLUMNS = ("module", "table", "field", "datatype", "required", "primary_key", "fk_table", "fk_field", "fk_domain")
+COLUMNS = (
+    "module",
+    "table",
+    "field",
+    "datatype",
+    "required",
+    "primary_key",
+    "fk_table",
+    "fk_field",
+    "fk_domain",
+)
 
 
 def build(source: Path, target: Path) -> int:

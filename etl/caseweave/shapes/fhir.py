@@ -63,7 +63,9 @@ class FhirShapes:
         found = self._built.get(type_or_path)
         if found is None:
             home = self._home(type_or_path)
-            found = tuple(_element(row, order) for order, row in enumerate(self._types.get(home, ()), start=1))
+            found = tuple(
+                _element(row, order) for order, row in enumerate(self._types.get(home, ()), start=1)
+            )
             self._built[type_or_path] = found
         return found
 
@@ -140,7 +142,8 @@ class FhirShapes:
 
 
 def _element(row: list[Any], order: int) -> Element:
-    name, types, least, most, strength, value_set, targets, content = (*row, *("", "", (), "")[len(row) - 4 :])
+    filled = [*row, *["", "", [], ""][len(row) - 4 :]]
+    name, types, least, most, strength, value_set, targets, content = filled
     binding = (strength, value_set) if strength else None
     return Element(name, tuple(types), least, most, binding, order, tuple(targets), content)
 
@@ -149,4 +152,6 @@ def _element(row: list[Any], order: int) -> Element:
 def fhir_shapes() -> FhirShapes:
     """The shapes of R4, read on first use (a few milliseconds)."""
     data = orjson.loads((data_path("vocabularies") / SHAPES_FILE).read_bytes())
-    return FhirShapes(frozenset(data["resources"]), frozenset(data["primitives"]), data["types"], data["codes"])
+    return FhirShapes(
+        frozenset(data["resources"]), frozenset(data["primitives"]), data["types"], data["codes"]
+    )

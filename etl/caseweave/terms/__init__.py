@@ -1,0 +1,39 @@
+"""Which codes exist and what they mean in OMOP: an Athena download, or the shipped subset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from caseweave.terms.concept import Concept, Resolved, Status, Terms
+from caseweave.terms.conventions import conventions
+from caseweave.terms.store import build_index, cache_folder, open_index
+from caseweave.terms.subset import load_subset
+from caseweave.terms.systems import Display, System, Systems, displays, systems
+
+__all__ = [
+    "Concept",
+    "Display",
+    "Resolved",
+    "Status",
+    "System",
+    "Systems",
+    "Terms",
+    "conventions",
+    "displays",
+    "open_terms",
+    "systems",
+]
+
+
+def open_terms(vocabulary: Path | None = None, cache: Path | None = None) -> Terms:
+    """Open the vocabularies.
+
+    >>> open_terms().resolve("Gender", "F").status
+    'standard'
+
+    Arguments: `vocabulary`, the folder or zip of an Athena download, indexed on first use, else the shipped subset;
+    `cache`, where indexes lie. Raises SourceError where the download can't be used.
+    """
+    if vocabulary is None:
+        return load_subset()
+    return open_index(build_index(vocabulary, cache or cache_folder()))

@@ -11,19 +11,37 @@ from caseweave.shapes.omop import Field, OmopShapes, Table
 
 Dialect = Literal["sqlite", "postgresql"]
 
-VOCABULARY_TABLES = frozenset({
-    "concept", "vocabulary", "domain", "concept_class", "concept_relationship", "relationship", "concept_synonym",
-    "concept_ancestor", "source_to_concept_map", "drug_strength",
-})
+VOCABULARY_TABLES = frozenset(
+    {
+        "concept",
+        "vocabulary",
+        "domain",
+        "concept_class",
+        "concept_relationship",
+        "relationship",
+        "concept_synonym",
+        "concept_ancestor",
+        "source_to_concept_map",
+        "drug_strength",
+    }
+)
 # SQLite has no dates: ISO text sorts and compares as dates do
 TYPES: Mapping[str, Mapping[str, str]] = {
     "sqlite": {
-        "integer": "INTEGER", "bigint": "INTEGER", "float": "REAL", "date": "TEXT", "datetime": "TEXT",
+        "integer": "INTEGER",
+        "bigint": "INTEGER",
+        "float": "REAL",
+        "date": "TEXT",
+        "datetime": "TEXT",
         "varchar(max)": "TEXT",
     },
     "postgresql": {
         # NUMERIC as in OHDSI's own DDL: 0.1 stays 0.1
-        "integer": "integer", "bigint": "bigint", "float": "numeric", "date": "date", "datetime": "timestamp",
+        "integer": "integer",
+        "bigint": "bigint",
+        "float": "numeric",
+        "date": "date",
+        "datetime": "timestamp",
         "varchar(max)": "text",
     },
 }
@@ -47,15 +65,24 @@ def create_statements(
     Raises UsageError for an unknown dialect or a schema that isn't a plain name.
     """
     if dialect not in TYPES:
-        raise UsageError(f"There is no DDL for {dialect!r}.", way_out="Say sqlite or postgresql.", dialect=dialect)
+        raise UsageError(
+            f"There is no DDL for {dialect!r}.", way_out="Say sqlite or postgresql.", dialect=dialect
+        )
     if schema is not None and not PLAIN_NAME.fullmatch(schema):
         raise UsageError(
-            f"{schema!r} can't be the name of a schema.", way_out="Use letters, digits and underscores.", schema=schema
+            f"{schema!r} can't be the name of a schema.",
+            way_out="Use letters, digits and underscores.",
+            schema=schema,
         )
-    tables = {name: table for name, table in shapes.tables.items() if vocabulary_tables or name not in VOCABULARY_TABLES}
+    tables = {
+        name: table
+        for name, table in shapes.tables.items()
+        if vocabulary_tables or name not in VOCABULARY_TABLES
+    }
     order = _order(tables)
     created: set[str] = set()
-    statements, later = [], []
+    statements: list[str] = []
+    later: list[tuple[Table, Field]] = []
     for name in order:
         created.add(name)
         table = tables[name]
@@ -122,4 +149,6 @@ def _foreign_key(table: Table, field: Field, dialect: Dialect, schema: str | Non
 
 
 def _alter(table: Table, field: Field, schema: str | None) -> str:
-    return f"ALTER TABLE {_qualified(table.name, schema)} ADD {_foreign_key(table, field, 'postgresql', schema)}"
+    return (
+        f"ALTER TABLE {_qualified(table.name, schema)} ADD {_foreign_key(table, field, 'postgresql', schema)}"
+    )
