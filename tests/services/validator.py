@@ -36,7 +36,7 @@ Validate = Callable[[Path | Iterable[dict[str, Any]]], list[Issue]]
 
 @pytest.fixture(scope="session")
 def fhir_validator(tmp_path_factory: pytest.TempPathFactory) -> Validate:
-    """`fhir_validator(file or resources)` gives errors and warnings by FHIR R4, US Core 6.1.0 and mCODE 4.0.0.
+    """`fhir_validator(file or resources)` gives errors and warnings by FHIR R4, US Core and mCODE.
 
     The file is NDJSON. Starting takes 5 to 10 s, so give it everything at once. `make servers` builds it.
     """

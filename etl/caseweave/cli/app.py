@@ -85,8 +85,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _say(f"caseweave: {error}")
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        _say("caseweave: interrupted.")
-        return EXIT_INTERRUPTED
+        outcome = EXIT_INTERRUPTED
     except WrongCommandLine as error:
         error.show()
         return int(error.exit_code)
@@ -96,6 +95,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  the last door: a fault of ours must not look like one of the user's
         _say(describe_fault(error))
         return EXIT_FAULT
+    if outcome == EXIT_INTERRUPTED:  # typer's own answer to Ctrl-C, without a word
+        _say("caseweave: interrupted.")
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -1,0 +1,29 @@
+"""The public door: its names are a promise, each with words and an example."""
+
+from __future__ import annotations
+
+import types
+
+import caseweave
+
+# A name joins here together with its line in CHANGELOG.md; one that goes was deprecated for a version.
+PUBLIC = {"__version__"}
+
+
+def test_public_names_are_locked() -> None:
+    assert set(getattr(caseweave, "__all__", ["__version__"])) == PUBLIC
+
+
+def test_nothing_else_looks_public() -> None:
+    names = {
+        name
+        for name, thing in vars(caseweave).items()
+        if not name.startswith("_") and not isinstance(thing, types.ModuleType) and name != "annotations"
+    }
+    assert names <= PUBLIC
+
+
+def test_public_names_are_explained() -> None:
+    things = {name: getattr(caseweave, name) for name in PUBLIC}
+    callables = {name: thing for name, thing in things.items() if callable(thing)}
+    assert [name for name, thing in callables.items() if ">>>" not in (thing.__doc__ or "")] == []
