@@ -1,4 +1,4 @@
-"""The pages keep up with the program: commands and options stand in docs/commands.md, links lead somewhere."""
+"""The pages keep up with the program: each command and option stands in docs/commands.md, links work."""
 
 from __future__ import annotations
 
