@@ -26,15 +26,16 @@ $(VENV)/.ready: requirements/test.txt pyproject.toml
 	@touch $@
 
 demo: venv ## a filled breast cancer workbook into FHIR and OMOP, in ./demo-out
-	@mkdir -p $(DEMO)
-	$(BIN)/caseweave template breast --example -o $(DEMO)/breast-example.xlsx
-	$(BIN)/caseweave run $(DEMO)/breast-example.xlsx -o $(DEMO)
-	@echo; echo "Look at"
-	@echo "  $(DEMO)/breast-example.xlsx   the filled form"
-	@echo "  $(DEMO)/fhir/*.ndjson         FHIR R4 resources, one file per type"
-	@echo "  $(DEMO)/omop.sqlite           the OMOP tables"
-	@echo "  $(DEMO)/report.html           what was read, loaded and found"
-	@echo "  $(DEMO)/manifest.json         the same for programs"
+	@mkdir -p build/demo
+	$(BIN)/caseweave template breast --example -o build/demo/breast-example.xlsx
+	CASEWEAVE_KEY_FILE=build/demo/breast.key $(BIN)/caseweave run build/demo/breast-example.xlsx -o $(DEMO)
+	@echo
+	@echo "Look at"
+	@echo "  build/demo/breast-example.xlsx   the filled form"
+	@echo "  $(DEMO)/fhir/*.ndjson            FHIR R4 resources, a file per type"
+	@echo "  $(DEMO)/omop.sqlite              the OMOP tables"
+	@echo "  $(DEMO)/findings.csv             what the form left open, with its cells"
+	@echo "  $(DEMO)/manifest.json            the sums: what was read is what was loaded, ignored, missing or rejected"
 
 test: lint servers ## what a contributor runs: style, types, floors, then every test but the long ones
 	tests/services/offline $(BIN)/python -m pytest -m "not torture" -n $(JOBS) $(PYTEST)
@@ -53,13 +54,13 @@ types: venv
 	$(BIN)/mypy
 
 floors: venv
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: venv ## put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: venv ## write the pages that are made from the mappings and the command line
+docs: venv ## write the pages that are made from the mappings
 	$(BIN)/python docs/generate.py
 
 servers: venv ## PostgreSQL, LibreOffice, Java and the FHIR validator for the tests, where they can be had
@@ -69,5 +70,5 @@ lock: ## resolve requirements/test.txt anew (needs uv)
 	uv pip compile pyproject.toml --group test --all-extras --python-version 3.11 --python-platform linux --generate-hashes --no-header --output-file requirements/test.txt
 
 clean: ## remove what this Makefile made, the virtual environment too
-	rm -rf $(VENV) $(DEMO) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find etl tests -name __pycache__ -type d -prune -exec rm -rf {} +
