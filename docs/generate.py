@@ -13,16 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "patterns.md"
 HEAD = """# Patterns
 
-Each kind of clinical statement that a form can make, with what fills it and what it becomes. Made by `make docs`
-from `mappings/patterns/`; change it there. A profile is claimed only where all its rules hold for the values at
-hand; otherwise the plain resource goes out.
+Each kind of clinical statement that a form can make, with what fills it and what it becomes. Made by
+`make docs` from `mappings/patterns/`; change it there. A profile is claimed only where all its rules hold for
+the values at hand; otherwise the plain resource goes out.
 """
 
 
 def page() -> str:
     """The page as it should be."""
-    yaml = YAML(typ="safe", pure=True)
-    patterns = [yaml.load(path) for path in sorted((ROOT / "mappings" / "patterns").glob("*.yaml"))]
+    reader = YAML(typ="safe", pure=True)
+    patterns = [reader.load(path) for path in sorted((ROOT / "mappings" / "patterns").glob("*.yaml"))]
     index = [f"[{p['pattern']}](#{p['pattern']})" for p in patterns]
     return "\n".join([HEAD, " · ".join(index), "", *(line for p in patterns for line in section(p))])
 
