@@ -82,6 +82,8 @@ def evaluate(expression: Expression, lookup: Lookup, presence: Presence = Presen
         return _any(compare("=", operand, evaluate(option, lookup, presence)) for option in expression.options)
     if isinstance(expression, Unary):
         return _unary(expression, evaluate(expression.operand, lookup, presence))
+    if isinstance(expression, Call) and expression.function == "anchor_year":
+        return lookup("anchor_year")
     if isinstance(expression, Call):
         return _call(expression, [evaluate(argument, lookup, presence) for argument in expression.arguments], presence)
     return _binary(expression, lookup, presence)
@@ -210,12 +212,22 @@ def _like(answer: Answer, other: Answer) -> Answer:
     if isinstance(answer, Boolean):
         answer = answer.truth
     if isinstance(answer, str) and isinstance(other, PartialDate):
-        try:
-            found = PartialDate(answer)
-            return found if len(answer) in (4, 7, 10) and found.last_day() else None
-        except ValueError:
-            return None
+        return _date(answer)
     return answer
+
+
+def _date(answer: Answer) -> Answer:
+    """A text such as "2021-03" as a date; what isn't a text stays what it is, a text that is no date is unknown."""
+    if not isinstance(answer, str):
+        return answer
+    try:
+        if len(answer) in (4, 7, 10) and answer.replace("-", "").isdigit():
+            found = PartialDate(answer)
+            found.last_day()
+            return found
+    except ValueError:  # 2021-13, 2021-02-30: a text, and no date
+        return None
+    return None
 
 
 def _equal_codes(left: Answer, right: Answer) -> bool | None:
@@ -253,8 +265,10 @@ def arithmetic(operator: str, left: Answer, right: Answer) -> Answer:
     >>> arithmetic("-", PartialDate("2021-03-01"), PartialDate("2021-02-01"))
     28
     """
+    if isinstance(right, PartialDate):
+        left = _date(left)
     if isinstance(left, PartialDate) and operator in ("+", "-"):
-        return _date_arithmetic(operator, left, right)
+        return _date_arithmetic(operator, left, _date(right))
     if isinstance(left, Quantity) and isinstance(right, Quantity) and left.unit != right.unit and operator in ("+", "-"):
         return None
     first, second = _number(left), _number(right)
@@ -273,7 +287,7 @@ def _date_arithmetic(operator: str, left: PartialDate, right: Answer) -> Answer:
         known = operator == "-" and right.kind == "day"
         return (left.first_day() - right.first_day()).days if known else None
     days = _number(right)
-    if days is None or days != days.to_integral_value():
+    if days is None or not days.is_finite() or days != days.to_integral_value():
         return None
     ordinal = left.first_day().toordinal() + (int(days) if operator == "+" else -int(days))
     if not 1 <= ordinal <= datetime.date.max.toordinal():
@@ -291,8 +305,9 @@ def _call(call: Call, arguments: list[Answer], presence: Presence) -> Answer:
     if call.function == "code":
         return given[0].codings[0].code if isinstance(given[0], Code) and given[0].codings else None
     if call.function == "year":
-        return given[0].year if isinstance(given[0], PartialDate) else None
-    first, second = given
+        dated = _date(given[0])
+        return dated.year if isinstance(dated, PartialDate) else None
+    first, second = _date(given[0]), _date(given[1])
     if not isinstance(first, PartialDate) or not isinstance(second, PartialDate):
         return None
     return _age(first, second) if call.function == "age_at" else _months(first, second)

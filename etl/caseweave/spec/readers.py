@@ -1,0 +1,401 @@
+"""Readers: each checks one kind of node, gives its value, and knows its JSON Schema and how to say what it wants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from caseweave.spec.expression import parse
+from caseweave.spec.words import At, names_here, shown
+from caseweave.spec.yamlfile import Map, Node, Real, Seq
+from caseweave.values.types import Coding
+
+CODE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\|(\S+)")
+
+
+class Reader(Protocol):
+    """Checks a node and gives its value; raises MappingError that says what is wanted."""
+
+    @property
+    def wanted(self) -> str:
+        """What stands here, in words."""
+
+    def accepts(self, node: Node) -> bool:
+        """Whether a node is of the right kind at first sight."""
+
+    def read(self, node: Node, at: At) -> Any:
+        """The value; raises MappingError."""
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of what stands here."""
+
+
+def refuse(reader: Reader, node: Node, at: At) -> Any:
+    """Raise the error for a node of the wrong kind."""
+    at.fail(f"expected {reader.wanted}, found {shown(node)}", f"Write {reader.wanted}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A text, in quotes or not; with `pattern` it must match as a whole."""
+
+    wanted: str = "a text"
+    pattern: str = ""
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, str)
+
+    def read(self, node: Node, at: At) -> Any:
+        if not isinstance(node, str) or (self.pattern and not re.fullmatch(self.pattern, node)):
+            quote = " in quotes" if isinstance(node, int | float) else ""
+            at.fail(f"expected {self.wanted}, found {shown(node)}", f"Write {self.wanted}{quote}.")
+        return str(node)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$"} if self.pattern else {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text or a number, taken as the text that was written (a version, a local value)."""
+
+    wanted: str = "a text or a number"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, str | int | float)
+
+    def read(self, node: Node, at: At) -> Any:
+        if not self.accepts(node):
+            refuse(self, node, at)
+        return written(node)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "number", "boolean"]}
+
+
+def written(node: Node) -> str:
+    """A scalar as text, digits as they were written."""
+    return node.text if isinstance(node, Real) else str(node).lower() if isinstance(node, bool) else str(node)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false."""
+
+    wanted: str = "true or false"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, bool)
+
+    def read(self, node: Node, at: At) -> Any:
+        return node if isinstance(node, bool) else refuse(self, node, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number of at least `least`."""
+
+    least: int = 0
+
+    @property
+    def wanted(self) -> str:
+        return f"a whole number from {self.least} on"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, int) and not isinstance(node, bool)
+
+    def read(self, node: Node, at: At) -> Any:
+        return node if isinstance(node, int) and self.accepts(node) and node >= self.least else refuse(self, node, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.least}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number, exact as written."""
+
+    wanted: str = "a number"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, int | float) and not isinstance(node, bool)
+
+    def read(self, node: Node, at: At) -> Any:
+        if not self.accepts(node):
+            refuse(self, node, at)
+        return Decimal(node.text if isinstance(node, Real) else str(node))
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "number"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    options: tuple[str, ...]
+
+    @property
+    def wanted(self) -> str:
+        return f"one of {', '.join(self.options)}"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, str)
+
+    def read(self, node: Node, at: At) -> Any:
+        if not isinstance(node, str) or node not in self.options:
+            at.fail(f"expected {self.wanted}, found {shown(node)}", names_here(str(node), self.options))
+        return str(node)
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.options)}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An expression of the expression language, parsed."""
+
+    wanted: str = "an expression"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, str)
+
+    def read(self, node: Node, at: At) -> Any:
+        return parse(str(node), at.file, at.line) if isinstance(node, str) else refuse(self, node, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class CodeText:
+    """A code, written SYSTEM|code."""
+
+    wanted: str = "a code, SYSTEM|code"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, str) and CODE.fullmatch(node) is not None
+
+    def read(self, node: Node, at: At) -> Any:
+        found = CODE.fullmatch(node) if isinstance(node, str) else None
+        return Coding(found[1], found[2]) if found else refuse(self, node, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_-]*\|\S+$"}
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list, as a tuple; `single` allows one item without brackets."""
+
+    item: Reader
+    single: bool = False
+    least: int = 0
+
+    @property
+    def wanted(self) -> str:
+        return f"a list, each item {self.item.wanted}"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, Seq) or (self.single and self.item.accepts(node))
+
+    def read(self, node: Node, at: At) -> Any:
+        if not isinstance(node, Seq):
+            return (self.item.read(node, at),) if self.single and node is not None else refuse(self, node, at)
+        if len(node) < self.least:
+            at.fail(f"{len(node)} items in the list", f"Give {self.least} or more.")
+        return tuple(self.item.read(one, at.item(node, place)) for place, one in enumerate(node))
+
+    def schema(self) -> dict[str, Any]:
+        many = {"type": "array", "items": self.item.schema(), "minItems": self.least}
+        return {"anyOf": [self.item.schema(), many]} if self.single else many
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A mapping from names to values of one kind."""
+
+    value: Reader
+    keys: str = "names"
+
+    @property
+    def wanted(self) -> str:
+        return f"a mapping from {self.keys} to {self.value.wanted}"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, Map)
+
+    def read(self, node: Node, at: At) -> Any:
+        if not isinstance(node, Map):
+            return refuse(self, node, at)
+        return {key: self.value.read(value, at.key(node, key)) for key, value in node.items()}
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": self.value.schema()}
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of several kinds; the first that accepts the node reads it."""
+
+    options: tuple[Reader, ...]
+
+    @property
+    def wanted(self) -> str:
+        return " or ".join(option.wanted for option in self.options)
+
+    def accepts(self, node: Node) -> bool:
+        return any(option.accepts(node) for option in self.options)
+
+    def read(self, node: Node, at: At) -> Any:
+        for option in self.options:
+            if option.accepts(node):
+                return option.read(node, at)
+        return refuse(self, node, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [option.schema() for option in self.options]}
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A mapping that is kept as it stands; another floor reads it."""
+
+    wanted: str = "a mapping"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, Map)
+
+    def read(self, node: Node, at: At) -> Any:
+        return node if isinstance(node, Map) else refuse(self, node, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """A text in one or several languages: a mapping from language to text, or one text (English)."""
+
+    wanted: str = "a text, or a mapping from language to text"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, str | Map)
+
+    def read(self, node: Node, at: At) -> Any:
+        if isinstance(node, str):
+            return {"en": str(node)}
+        if not isinstance(node, Map):
+            return refuse(self, node, at)
+        for language in node:
+            if not re.fullmatch(r"[a-z]{2,3}(-[A-Z]{2})?", language):
+                at.key(node, language).fail(f"'{language}' is no language", "Write it as in en, es, pt-BR.")
+        return {key: Written().read(value, at.key(node, key)) for key, value in node.items()}
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """[least, most], either of them empty."""
+
+    wanted: str = "[least, most]"
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, Seq)
+
+    def read(self, node: Node, at: At) -> Any:
+        if not isinstance(node, Seq) or len(node) != 2:
+            return refuse(self, node, at)
+        low, high = (None if one is None else Number().read(one, at) for one in node)
+        if low is not None and high is not None and low > high:
+            at.fail(f"the least, {low}, is more than the most, {high}", "Swap them.")
+        return (low, high)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": ["number", "null"]}}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a block: its reader, what it is for, an example, and its value where it isn't written."""
+
+    name: str
+    reader: Reader
+    about: str
+    example: str = ""
+    required: bool = False
+    default: Any = None
+
+    @property
+    def attribute(self) -> str:
+        """The key as a Python name."""
+        return self.name.replace(".", "_").replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A mapping with known keys: a table that reading, JSON Schema and reference manual share.
+
+    Arguments: `rest` reads keys that aren't in the table; without it they are errors. `build` makes the value out of
+    the keys' values and the place; `shorthand` reads a node that isn't a mapping.
+    """
+
+    name: str
+    about: str
+    keys: tuple[Key, ...]
+    build: Callable[[dict[str, Any], At], Any]
+    rest: Reader | None = None
+    shorthand: Reader | None = None
+    rest_about: str = ""
+
+    @property
+    def wanted(self) -> str:
+        article = "an" if self.name[0] in "aeiou" else "a"
+        return f"{article} {self.name}" + (f" ({self.shorthand.wanted})" if self.shorthand else "")
+
+    def accepts(self, node: Node) -> bool:
+        return isinstance(node, Map) or (self.shorthand is not None and self.shorthand.accepts(node))
+
+    def read(self, node: Node, at: At) -> Any:
+        if self.shorthand is not None and not isinstance(node, Map):
+            return self.shorthand.read(node, at)
+        if not isinstance(node, Map):
+            return refuse(self, node, at)
+        known: Mapping[str, Key] = {key.name: key for key in self.keys}
+        found: dict[str, Any] = {key.attribute: key.default for key in self.keys}
+        rest: dict[str, Any] = {}
+        for name, value in node.items():
+            here = at.key(node, name)
+            key = known.get(name)
+            if key is not None:
+                found[key.attribute] = key.reader.read(value, here)
+            elif self.rest is not None:
+                rest[name] = self.rest.read(value, here)
+            else:
+                raise here.unknown("key", name, known)
+        for key in self.keys:
+            if key.required and key.name not in node:
+                at.fail(f"{self.wanted} without '{key.name}'", f"Add '{key.name}': {key.about}")
+        if self.rest is not None:
+            found["rest"], found["rest_lines"] = rest, {name: node.at(name) for name in rest}
+        return self.build(found, at)
+
+    def schema(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "type": "object",
+            "description": self.about,
+            "properties": {key.name: {**key.reader.schema(), "description": key.about} for key in self.keys},
+            "additionalProperties": self.rest.schema() if self.rest else False,
+        }
+        required = [key.name for key in self.keys if key.required]
+        if required:
+            found["required"] = required
+        return {"anyOf": [found, self.shorthand.schema()]} if self.shorthand else found
