@@ -25,8 +25,10 @@ HEAVY = (
 )
 
 
-def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "etl"), "PYTHONUTF8": "1"}
+def run_python(
+    code: str, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "etl"), "PYTHONUTF8": "1", **(environment or {})}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
 
@@ -69,31 +71,25 @@ def test_heavy_imports_stand_inside_functions(path: Path) -> None:
     assert wanted == []
 
 
-ONLY_UNIX = (
-    "fork forkpty sched_getaffinity setsid getuid geteuid getgid nice memfd_create sendfile mkfifo"
-    " splice getpgid copy_file_range posix_fadvise posix_fallocate killpg wait4 posix_spawn O_DIRECTORY"
-)
-# Taken away before anything of ours is imported, after the standard library's own modules that use them.
-WITHOUT_LINUX = (
-    """
+# What only Linux, or only Unix, has. It is taken away in every process that starts, children too, after the
+# standard library's own modules have taken what they need of it, and before anything of ours is imported.
+ONLY_UNIX = """
 import asyncio, concurrent.futures, multiprocessing.connection, multiprocessing.spawn
 import multiprocessing.synchronize, os, pathlib, shutil, signal, socket, subprocess, sys, tempfile
-{libraries}
-for module in ("resource", "fcntl", "pwd", "grp", "termios", "pty", "syslog"):
-    sys.modules[module] = None
-for call in """
-    + repr(ONLY_UNIX)
-    + """.split():
-    if hasattr(os, call):
-        delattr(os, call)
-for name in ("SIGALRM", "SIGKILL", "SIGHUP", "SIGUSR1", "SIGCHLD", "setitimer", "alarm"):
-    if hasattr(signal, name):
-        delattr(signal, name)
-for option in ("TCP_QUICKACK", "AF_UNIX", "SO_REUSEPORT"):
-    if hasattr(socket, option):
-        delattr(socket, option)
+
+MODULES = "resource fcntl pwd grp termios pty syslog"
+CALLS = {
+    os: "fork forkpty sched_getaffinity setsid getuid geteuid getgid nice memfd_create sendfile splice mkfifo"
+    " getpgid copy_file_range posix_fadvise posix_fallocate killpg wait4 posix_spawn O_DIRECTORY",
+    signal: "SIGALRM SIGHUP SIGUSR1 SIGCHLD setitimer alarm",
+    socket: "TCP_QUICKACK AF_UNIX SO_REUSEPORT",
+}
+sys.modules.update(dict.fromkeys(MODULES.split()))
+for module, names in CALLS.items():
+    for name in names.split():
+        if hasattr(module, name):
+            delattr(module, name)
 """
-)
 EVERY_MODULE = """
 import importlib, pkgutil
 import caseweave
@@ -102,9 +98,42 @@ for found in pkgutil.walk_packages(caseweave.__path__, "caseweave."):
         importlib.import_module(found.name)
         print(found.name)
 """
+READ = """
+import os, sys
+from caseweave.sources import read_sources
+assert not hasattr(os, "fork")
+(source,) = read_sources(sys.argv[1:])
+print([column.distinct for column in source.grids[0].columns])
+"""
 
 
-def test_every_module_imports_without_linux() -> None:
-    done = run_python(WITHOUT_LINUX.format(libraries="import httpx, numpy, pydantic") + EVERY_MODULE)
+@pytest.fixture
+def without_linux(tmp_path: Path) -> dict[str, str]:
+    """An environment in which Python starts as on a system that isn't Linux."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(ONLY_UNIX, encoding="utf-8")
+    return {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT / "etl")))}
+
+
+def test_every_module_imports_without_linux(without_linux: dict[str, str]) -> None:
+    done = run_python(EVERY_MODULE, environment=without_linux)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-3000:]
     assert "caseweave.cli.app" in done.stdout
+
+
+@pytest.mark.parametrize("file_name", ["form.csv", "form.xlsx"])
+def test_a_file_is_read_without_linux(without_linux: dict[str, str], tmp_path: Path, file_name: str) -> None:
+    import openpyxl
+
+    path = tmp_path / file_name
+    if path.suffix == ".csv":
+        path.write_text("patient_id\nAA-00001\n", encoding="utf-8")
+    else:
+        book = openpyxl.Workbook()
+        for row in (["patient_id"], ["AA-00001"]):
+            book.worksheets[0].append(row)
+        book.save(path)
+    done = run_python(READ, str(path), environment=without_linux)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip() == "[[None, 'patient_id', 'AA-00001']]"
