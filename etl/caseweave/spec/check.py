@@ -20,19 +20,31 @@ def check_study(study: Study, lines: Mapping[str, int]) -> None:
         for name in (sheet.name, *sheet.aliases):
             other = tabs.setdefault(_header(name), sheet)
             if other is not sheet:
-                _fail(sheet.file, sheet.line, f"tab '{name}' is sheet '{other.key}' already", "Name each tab once.")
+                _fail(
+                    sheet.file,
+                    sheet.line,
+                    f"tab '{name}' is sheet '{other.key}' already",
+                    "Name each tab once.",
+                )
         check_sheet(sheet)
     _one_patient(study)
     _no_circles(study)
     top = At(study.file, study.line)
     fields = {name for sheet in study.sheets for name in sheet.fields}
-    for key, name in (("site", study.site.field if study.site else ""), ("anchor", study.anchor.age if study.anchor else "")):
+    for key, name in (
+        ("site", study.site.field if study.site else ""),
+        ("anchor", study.anchor.age if study.anchor else ""),
+    ):
         if name and name not in fields:
             raise At(study.file, lines.get(key, top.line)).unknown("field", name, sorted(fields))
     for alias in study.ignore_sheets:
         if _header(alias) in tabs:
-            _fail(study.file, lines.get("ignore_sheets", 1), f"tab '{alias}' is ignored and is sheet "
-                  f"'{tabs[_header(alias)].key}'", "Keep one.")
+            _fail(
+                study.file,
+                lines.get("ignore_sheets", 1),
+                f"tab '{alias}' is ignored and is sheet '{tabs[_header(alias)].key}'",
+                "Keep one.",
+            )
     for sheet in study.sheets:
         _timepoints(study, sheet)
 
@@ -42,11 +54,17 @@ def check_sheet(sheet: Sheet) -> None:
     subjects = [one for one in sheet.fields.values() if one.role == "subject"]
     if len(subjects) != 1:
         names = ", ".join(f"'{one.name}'" for one in subjects) or "no field"
-        _fail(sheet.file, sheet.line, f"sheet '{sheet.key}' has one field with role: subject, here {names}",
-              "Give the role to the field that holds the patient's id.")
+        _fail(
+            sheet.file,
+            sheet.line,
+            f"sheet '{sheet.key}' has one field with role: subject, here {names}",
+            "Give the role to the field that holds the patient's id.",
+        )
     for role in ("site", "timepoint", "as-of"):
         if sum(one.role == role for one in sheet.fields.values()) > 1:
-            _fail(sheet.file, sheet.line, f"sheet '{sheet.key}' has two fields with role: {role}", "Keep one.")
+            _fail(
+                sheet.file, sheet.line, f"sheet '{sheet.key}' has two fields with role: {role}", "Keep one."
+            )
     _headers(sheet)
     live = [name for name, one in sheet.fields.items() if not one.ignore]
     for name in sheet.row_key:
@@ -74,25 +92,43 @@ def _headers(sheet: Sheet) -> None:
         for text in dict.fromkeys((one.column or one.name, one.name, *one.aliases)):
             other = seen.setdefault(_header(text), one)
             if other is not one:
-                _fail(one.file, one.line, f"the header '{text}' means both '{other.name}' and '{one.name}'",
-                      "Name each column once; case and spaces don't tell two apart.")
+                _fail(
+                    one.file,
+                    one.line,
+                    f"the header '{text}' means both '{other.name}' and '{one.name}'",
+                    "Name each column once; case and spaces don't tell two apart.",
+                )
 
 
 def _one_patient(study: Study) -> None:
     found = [one for one in study.statements if one.pattern.name == "patient"]
     if not found:
-        _fail(study.file, study.line, "no statement is of pattern 'patient'",
-              "Add one to the sheet that holds sex and birth: patient: {pattern: patient, ...}.")
+        _fail(
+            study.file,
+            study.line,
+            "no statement is of pattern 'patient'",
+            "Add one to the sheet that holds sex and birth: patient: {pattern: patient, ...}.",
+        )
     if len(found) > 1:
         places = ", ".join(f"{one.sheet}.{one.name}" for one in found)
-        _fail(found[1].file, found[1].line, f"{len(found)} statements are of pattern 'patient': {places}", "Keep one.")
+        _fail(
+            found[1].file,
+            found[1].line,
+            f"{len(found)} statements are of pattern 'patient': {places}",
+            "Keep one.",
+        )
 
 
 def _no_circles(study: Study) -> None:
     """Links lead somewhere: a fact that links to itself through others could never be written."""
-    links = {(one.sheet, one.name, one.repeat_index): [
-        (link.sheet, link.statement, link.repeat_index) for link in one.slots.values() if isinstance(link, LinkRef)]
-        for one in study.statements}
+    links = {
+        (one.sheet, one.name, one.repeat_index): [
+            (link.sheet, link.statement, link.repeat_index)
+            for link in one.slots.values()
+            if isinstance(link, LinkRef)
+        ]
+        for one in study.statements
+    }
     places = {(one.sheet, one.name, one.repeat_index): one for one in study.statements}
     done: set[tuple[str, str, str]] = set()
     for start in links:
@@ -104,8 +140,13 @@ def _no_circles(study: Study) -> None:
                 done.add(path.pop())
                 stack.pop()
             elif step in path:
-                names = " -> ".join(f"{one[0]}.{one[1]}" for one in [*path[path.index(step):], step])
-                _fail(places[start].file, places[start].line, f"links in a circle: {names}", "Leave one of them out.")
+                names = " -> ".join(f"{one[0]}.{one[1]}" for one in [*path[path.index(step) :], step])
+                _fail(
+                    places[start].file,
+                    places[start].line,
+                    f"links in a circle: {names}",
+                    "Leave one of them out.",
+                )
             elif step not in done and step in links:
                 path.append(step)
                 stack.append(iter(links[step]))
@@ -116,14 +157,22 @@ def _timepoints(study: Study, sheet: Sheet) -> None:
     if one is None:
         return
     if not study.timepoints:
-        _fail(one.file, one.line, f"field '{one.name}' is the timepoint and the study names none", "Add timepoints: [...].")
+        _fail(
+            one.file,
+            one.line,
+            f"field '{one.name}' is the timepoint and the study names none",
+            "Add timepoints: [...].",
+        )
     known = {_header(name) for name in study.timepoints}
     for entry in one.valueset.values.values() if one.valueset else ():
         spelled = (entry.key, *entry.label.values(), *entry.aliases)
         if not entry.missing and not any(_header(text) in known for text in spelled):
-            _fail(one.valueset.file if one.valueset else one.file, entry.line,
-                  f"value '{entry.key}' of timepoint '{one.name}' is no timepoint of the study",
-                  names_here(entry.key, study.timepoints))
+            _fail(
+                one.valueset.file if one.valueset else one.file,
+                entry.line,
+                f"value '{entry.key}' of timepoint '{one.name}' is no timepoint of the study",
+                names_here(entry.key, study.timepoints),
+            )
 
 
 def _fail(file: str, line: int, problem: str, way_out: str) -> NoReturn:

@@ -1,14 +1,15 @@
 """What an expression is worth for one row: three-valued, so that what isn't known never counts as true.
 
-An absent or declared missing operand makes a comparison *unknown* (None), and so do values that can't be compared and
-periods that overlap (2021-03 against 2021-03-15). `and` is false as soon as one side is false, `or` true as soon as one
-side is true, otherwise unknown stays unknown. A rule, a `when` or an `if` holds only where the answer is True.
+An absent or declared missing operand makes a comparison *unknown* (None), and so do values that can't be
+compared and periods that overlap (2021-03 against 2021-03-15). `and` is false as soon as one side is false,
+`or` true as soon as one side is true, otherwise unknown stays unknown. A rule, a `when` or an `if` holds only
+where the answer is True.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 
@@ -65,7 +66,8 @@ def evaluate(expression: Expression, lookup: Lookup, presence: Presence = Presen
     >>> evaluate(parse("nodes_positive <= nodes_examined", "rules.yaml", 1), row.get)
     False
 
-    Arguments: `lookup` gives the value of a field or slot, None where it is absent; `presence` is what yes() asks.
+    Arguments: `lookup` gives the value of a field or slot, None where it is absent; `presence` is what yes()
+    asks.
     """
     if isinstance(expression, Name):
         return lookup(expression.name)
@@ -79,13 +81,17 @@ def evaluate(expression: Expression, lookup: Lookup, presence: Presence = Presen
         return _given(evaluate(expression.operand, lookup, presence)) is not None
     if isinstance(expression, In):
         operand = evaluate(expression.operand, lookup, presence)
-        return _any(compare("=", operand, evaluate(option, lookup, presence)) for option in expression.options)
+        return _any(
+            compare("=", operand, evaluate(option, lookup, presence)) for option in expression.options
+        )
     if isinstance(expression, Unary):
         return _unary(expression, evaluate(expression.operand, lookup, presence))
     if isinstance(expression, Call) and expression.function == "anchor_year":
         return lookup("anchor_year")
     if isinstance(expression, Call):
-        return _call(expression, [evaluate(argument, lookup, presence) for argument in expression.arguments], presence)
+        return _call(
+            expression, [evaluate(argument, lookup, presence) for argument in expression.arguments], presence
+        )
     return _binary(expression, lookup, presence)
 
 
@@ -107,8 +113,8 @@ def truth(answer: Answer) -> bool | None:
     return answer if isinstance(answer, bool) else None
 
 
-def _any(answers: object) -> bool | None:
-    known = list(answers)  # type: ignore[call-overload]
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    known = list(answers)
     return True if True in known else None if None in known else False
 
 
@@ -149,7 +155,7 @@ class Span:
 
 
 def span(answer: Answer) -> Span | None:
-    """Numbers and dates as ranges: 2021-03 is all its days, <0.1 is all that is smaller. Days count from year 1."""
+    """Numbers and dates as ranges: 2021-03 is all its days (from year 1 on), <0.1 all that is smaller."""
     if isinstance(answer, PartialDate):
         return Span(Decimal(answer.first_day().toordinal()), Decimal(answer.last_day().toordinal()))
     if isinstance(answer, Quantity) and answer.comparator:
@@ -217,7 +223,7 @@ def _like(answer: Answer, other: Answer) -> Answer:
 
 
 def _date(answer: Answer) -> Answer:
-    """A text such as "2021-03" as a date; what isn't a text stays what it is, a text that is no date is unknown."""
+    """A text such as "2021-03" as a date, unknown where it is none; what isn't a text stays what it is."""
     if not isinstance(answer, str):
         return answer
     try:
@@ -236,7 +242,12 @@ def _equal_codes(left: Answer, right: Answer) -> bool | None:
             return not set(left.codings).isdisjoint(right.codings)
         return left.local == right.local if left.local and right.local else None
     code, other = (left, right) if isinstance(left, Code) else (right, left)
-    if isinstance(code, Code) and isinstance(other, str | int | Decimal) and not isinstance(other, bool) and code.local:
+    if (
+        isinstance(code, Code)
+        and isinstance(other, str | int | Decimal)
+        and not isinstance(other, bool)
+        and code.local
+    ):
         return code.local == str(other)
     return None
 
@@ -269,7 +280,12 @@ def arithmetic(operator: str, left: Answer, right: Answer) -> Answer:
         left = _date(left)
     if isinstance(left, PartialDate) and operator in ("+", "-"):
         return _date_arithmetic(operator, left, _date(right))
-    if isinstance(left, Quantity) and isinstance(right, Quantity) and left.unit != right.unit and operator in ("+", "-"):
+    if (
+        isinstance(left, Quantity)
+        and isinstance(right, Quantity)
+        and left.unit != right.unit
+        and operator in ("+", "-")
+    ):
         return None
     first, second = _number(left), _number(right)
     if first is None or second is None:
@@ -324,7 +340,7 @@ def _years(birth: datetime.date, at: datetime.date) -> int:
 
 
 def _months(first: PartialDate, second: PartialDate) -> int | None:
-    """Completed months between two days; where one is known to the month only, the difference of the months."""
+    """Completed months between two days; with one known to the month only, the difference of the months."""
     if "year" in (first.kind, second.kind):
         return None
     start, end = first.first_day(), second.first_day()

@@ -1,4 +1,4 @@
-"""Where studies, patterns and value sets lie: a user's own folders are asked first, then what Caseweave ships."""
+"""Where studies, patterns and value sets lie: a user's own folders first, then what Caseweave ships."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from caseweave.spec.words import At, names_here
 
 STUDY_FILE = "study.yaml"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+SHARED_NAME = re.compile(rf"(?:{PLAIN_NAME.pattern}/)?{PLAIN_NAME.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,11 @@ class Folders:
         folder = path.parent if path.name == STUDY_FILE else path
         if (folder / STUDY_FILE).is_file():
             return folder
-        raise UsageError(f"There is no study '{name_or_path}'.", study=str(name_or_path),
-                         way_out=f"{names_here(str(name_or_path), known)} Or give the path of a folder with a {STUDY_FILE}.")
+        raise UsageError(
+            f"There is no study '{name_or_path}'.",
+            study=str(name_or_path),
+            way_out=f"{names_here(str(name_or_path), known)} Or give a folder that holds a {STUDY_FILE}.",
+        )
 
     def pattern_places(self, folder: Path | None) -> Iterator[Path]:
         """The folders that hold patterns: the study's own first."""
@@ -63,7 +68,10 @@ class Folders:
                 path = place / f"{name}.yaml"
                 if path.is_file():
                     own = folder is not None and place.parent == folder
-                    return Found(path, f"{folder.name}/patterns/{name}.yaml" if own and folder else f"patterns/{name}.yaml")
+                    return Found(
+                        path,
+                        f"{folder.name}/patterns/{name}.yaml" if own and folder else f"patterns/{name}.yaml",
+                    )
         raise at.unknown("pattern", name, sorted(self.patterns(folder)))
 
     def patterns(self, folder: Path | None = None) -> dict[str, Path]:
@@ -83,13 +91,19 @@ class Folders:
     def valueset(self, name: str, study: str, folder: Path | None, at: At) -> Found:
         """A value set's file; raises MappingError that names those that exist."""
         places = self.valueset_places(study, folder)
-        if PLAIN_NAME.fullmatch(name):
+        if SHARED_NAME.fullmatch(name):
             for place, label in places:
                 for suffix in (".yaml", ".csv"):
-                    if (place / f"{name}{suffix}").is_file() and not (label == "vocabularies" and name in NOT_VALUESETS):
+                    if (place / f"{name}{suffix}").is_file() and not (
+                        label == "vocabularies" and name in NOT_VALUESETS
+                    ):
                         return Found(place / f"{name}{suffix}", f"{label}/{name}{suffix}")
-        raise at.unknown("value set", name, self.valuesets(study, folder),
-                         f" A study's own value sets lie in {places[0][1]}/.")
+        raise at.unknown(
+            "value set",
+            name,
+            self.valuesets(study, folder),
+            f" A study's own value sets lie in {places[0][1]}/.",
+        )
 
     def valuesets(self, study: str = "", folder: Path | None = None) -> dict[str, Path]:
         """Every value set's file by its name, as one study sees them."""
@@ -111,9 +125,12 @@ def folders(studies: Sequence[Path | str] = ()) -> Folders:
     >>> "patterns" in [place.name for place in folders().pattern_places(None)]
     True
 
-    Arguments: `studies`, a user's own folders, which are asked first. Raises UsageError where one isn't a folder.
+    Arguments: `studies`, a user's own folders, which are asked first. Raises UsageError where one isn't a
+    folder.
     """
     for one in studies:
         if not Path(one).is_dir():
-            raise UsageError(f"'{one}' is no folder.", way_out="Give a folder that holds a folder for each study.")
+            raise UsageError(
+                f"'{one}' is no folder.", way_out="Give a folder that holds a folder for each study."
+            )
     return Folders((*map(Path, studies), data_path("mappings")), data_path("vocabularies"))

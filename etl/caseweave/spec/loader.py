@@ -1,4 +1,4 @@
-"""From files to a study: read, repeats written out, names looked up, everything checked that needs nothing but the spec."""
+"""From files to a study: read, repeats written out, names looked up, checked as far as the spec can."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from caseweave.spec.check import check_study
-from caseweave.spec.fieldfile import build_field, check_field_name, repeats_of, substitute
+from caseweave.spec.fieldfile import build_field, check_field_name
 from caseweave.spec.folders import STUDY_FILE, Folders, folders
 from caseweave.spec.models import Field, Repeat, Sheet, Statement, Study
-from caseweave.spec.pattern import Pattern, read_pattern
+from caseweave.spec.pattern import Pattern
+from caseweave.spec.patternfile import read_pattern
+from caseweave.spec.repeats import repeats_of, substitute
 from caseweave.spec.resolve import Names, resolve
 from caseweave.spec.sheetfile import FIELD, SHEET, STATEMENT, Draft, examples_of
 from caseweave.spec.studyfile import STUDY
@@ -70,7 +72,9 @@ class _Loader:
         tree, label = self.read(STUDY_FILE)
         found, at = STUDY.read(tree, At(label, 1))
         at = At(label, tree.line or 1)
-        systems = {alias: {"url": one} if isinstance(one, str) else one for alias, one in found["systems"].items()}
+        systems = {
+            alias: {"url": one} if isinstance(one, str) else one for alias, one in found["systems"].items()
+        }
         aliases = self.system_aliases() | frozenset(systems)
         names = found["sheets"]
         for place, key in enumerate(names):
@@ -84,15 +88,34 @@ class _Loader:
                 known.add(one.key, each.name, each.expanded, each.index, each.draft.pattern)
         built = tuple(self.finish(one, known) for one in sheets)
         study = Study(
-            name=found["study"], version=found["version"], file=label, line=at.line, folder=str(self.folder),
-            title=found["title"], project=found["project"] or found["study"], site=found["site"],
-            subject=found["subject"], source=found["source"], dates=found["dates"] or DateRules(),
-            numbers=found["numbers"] or NumberRules(), missing=found["missing"], systems=systems,
-            timepoints=found["timepoints"], anchor=found["anchor"], ignore_sheets=found["ignore_sheets"],
-            fhir=found["fhir"], omop=found["omop"], sheets=built, patterns=self.patterns, valuesets=self.valuesets)
+            name=found["study"],
+            version=found["version"],
+            file=label,
+            line=at.line,
+            folder=str(self.folder),
+            title=found["title"],
+            project=found["project"] or found["study"],
+            site=found["site"],
+            subject=found["subject"],
+            source=found["source"],
+            dates=found["dates"] or DateRules(),
+            numbers=found["numbers"] or NumberRules(),
+            missing=found["missing"],
+            systems=systems,
+            timepoints=found["timepoints"],
+            anchor=found["anchor"],
+            ignore_sheets=found["ignore_sheets"],
+            fhir=found["fhir"],
+            omop=found["omop"],
+            sheets=built,
+            patterns=self.patterns,
+            valuesets=self.valuesets,
+        )
         check_study(study, {key: tree.at(key) for key in tree})
         files = tuple(sorted(self.files.items()))
-        digest = hashlib.sha256("".join(f"{label}\0{content}\n" for label, content in files).encode()).hexdigest()
+        digest = hashlib.sha256(
+            "".join(f"{label}\0{content}\n" for label, content in files).encode()
+        ).hexdigest()
         return replace(study, files=files, digest=digest)
 
     def system_aliases(self) -> frozenset[str]:
@@ -117,7 +140,10 @@ class _Loader:
         for name, one, repeat, index in repeats_of(base, node, at):
             check_field_name(name, at)
             if name in sheet.fields:
-                at.fail(f"field '{name}' stands here twice", f"'{sheet.fields[name].base}' makes it too; rename one.")
+                at.fail(
+                    f"field '{name}' stands here twice",
+                    f"'{sheet.fields[name].base}' makes it too; rename one.",
+                )
             found, here = FIELD.read(one, at)
             made = build_field(name, base, found, here, repeat, index)
             if made.values:
@@ -131,10 +157,14 @@ class _Loader:
                 sheet.written.append(_Written(base, name, index, draft, name))
 
     def statements(self, sheet: _SheetFile, tree: Any) -> None:
-        for name, node in (tree.items() if isinstance(tree, Map) else ()):
+        for name, node in tree.items() if isinstance(tree, Map) else ():
             at = At(sheet.file, tree.at(name))
-            if name in sheet.fields and sheet.fields[name].means or any(one.name == name for one in sheet.written):
-                at.fail(f"statement '{name}' is called like a field that means something", "Rename the statement.")
+            if (name in sheet.fields and sheet.fields[name].means) or any(
+                one.name == name for one in sheet.written
+            ):
+                at.fail(
+                    f"statement '{name}' is called like a field that means something", "Rename the statement."
+                )
             for one, index in _repeated(sheet, node, at):
                 sheet.written.append(_Written(name, name, index, STATEMENT.read(one, at), ""))
 
@@ -157,17 +187,39 @@ class _Loader:
         statements: list[Statement] = []
         for one in sheet.written:
             pattern = self.pattern(one.draft.pattern, At(sheet.file, one.draft.line))
-            statements.append(resolve(one.draft, pattern, sheet.key, one.name, one.index, one.own, sheet.file, known,
-                                      found["key"]))
+            statements.append(
+                resolve(
+                    one.draft,
+                    pattern,
+                    sheet.key,
+                    one.name,
+                    one.index,
+                    one.own,
+                    sheet.file,
+                    known,
+                    found["key"],
+                )
+            )
         for each in sheet.fields.values():
             if not isinstance(each.required, bool):
                 known.expression(sheet.key, each.required, At(each.file, each.line))
         return Sheet(
-            key=sheet.key, name=found["sheet"], file=sheet.file, line=sheet.line, aliases=found["aliases"],
-            title=found["title"], header_rows=found["header"]["rows"], grain=found["grain"], row_key=found["key"],
-            join=found["join"], end=found["end"], fields=sheet.fields, statements=tuple(statements),
+            key=sheet.key,
+            name=found["sheet"],
+            file=sheet.file,
+            line=sheet.line,
+            aliases=found["aliases"],
+            title=found["title"],
+            header_rows=found["header"]["rows"],
+            grain=found["grain"],
+            row_key=found["key"],
+            join=found["join"],
+            end=found["end"],
+            fields=sheet.fields,
+            statements=tuple(statements),
             examples=examples_of(sheet.key, found["examples"]),
-            subject_field=next((one.name for one in sheet.fields.values() if one.role == "subject"), ""))
+            subject_field=next((one.name for one in sheet.fields.values() if one.role == "subject"), ""),
+        )
 
 
 def _joined(sheets: Sequence[_SheetFile]) -> dict[str, tuple[str, ...]]:
@@ -176,9 +228,13 @@ def _joined(sheets: Sequence[_SheetFile]) -> dict[str, tuple[str, ...]]:
     known = [one.key for one in sheets]
     for one, (_, other) in zip([one for one in sheets if one.found["join"] is not None], pairs, strict=True):
         if other not in known or other == one.key:
-            raise At(one.file, one.line).unknown("sheet to join", other, [key for key in known if key != one.key])
-    return {key: tuple(dict.fromkeys([b for a, b in pairs if a == key] + [a for a, b in pairs if b == key]))
-            for key in known}
+            raise At(one.file, one.line).unknown(
+                "sheet to join", other, [key for key in known if key != one.key]
+            )
+    return {
+        key: tuple(dict.fromkeys([b for a, b in pairs if a == key] + [a for a, b in pairs if b == key]))
+        for key in known
+    }
 
 
 def _repeated(sheet: _SheetFile, node: Any, at: At) -> Iterator[tuple[Any, str]]:
@@ -188,12 +244,17 @@ def _repeated(sheet: _SheetFile, node: Any, at: At) -> Iterator[tuple[Any, str]]
         yield node, ""
         return
     texts = [str(text) for _, text in walk(node) if isinstance(text, str) and f"${variable}" in text]
-    used = {base: repeat for base, repeat in sheet.bases.items()
-            if repeat.variable == variable and any(base in text for text in texts)}
+    used = {
+        base: repeat
+        for base, repeat in sheet.bases.items()
+        if repeat.variable == variable and any(base in text for text in texts)
+    }
     if not used:
         repeating = [base for base, repeat in sheet.bases.items() if repeat.variable == variable]
-        at.fail(f"'for: {variable}' and no slot names a repeated field with ${variable}",
-                f"Repeated by {variable} are: {', '.join(repeating) or 'no fields'}.")
+        at.fail(
+            f"'for: {variable}' and no slot names a repeated field with ${variable}",
+            f"Repeated by {variable} are: {', '.join(repeating) or 'no fields'}.",
+        )
     indices = {repeat.indices for repeat in used.values()}
     if len(indices) > 1:
         at.fail(f"the fields {', '.join(used)} repeat differently often", "Give them one range.")
@@ -207,8 +268,9 @@ def load_study(name_or_path: str | Path, *, studies: Sequence[Path | str] = ()) 
     >>> load_study("breast").name  # doctest: +SKIP
     'breast'
 
-    Arguments: its name, or the path of its folder; `studies`, a user's own folders of studies, asked before those that
-    Caseweave ships. Raises UsageError where there is no such study, MappingError with file and line for what is wrong.
+    Arguments: its name, or the path of its folder; `studies`, a user's own folders of studies, asked before
+    those that Caseweave ships. Raises UsageError where there is no such study, MappingError with file and
+    line for what is wrong.
     """
     places = folders(studies)
     return _Loader(places, places.study(name_or_path)).load()
@@ -225,7 +287,9 @@ def list_studies(*, studies: Sequence[Path | str] = ()) -> dict[str, Path]:
     return folders(studies).studies()
 
 
-def load_pattern(name: str, study_folder: Path | None = None, *, studies: Sequence[Path | str] = ()) -> Pattern:
+def load_pattern(
+    name: str, study_folder: Path | None = None, *, studies: Sequence[Path | str] = ()
+) -> Pattern:
     """Load a pattern.
 
     >>> load_pattern("tumor-marker").required
@@ -237,10 +301,13 @@ def load_pattern(name: str, study_folder: Path | None = None, *, studies: Sequen
     return read_pattern(name, place.path, place.label)[0]
 
 
-def load_valueset(name: str, study_folder: Path | None = None, *, studies: Sequence[Path | str] = ()) -> ValueSet:
+def load_valueset(
+    name: str, study_folder: Path | None = None, *, studies: Sequence[Path | str] = ()
+) -> ValueSet:
     """Load a value set.
 
-    Arguments: `study_folder`, whose own value sets are asked first. Raises MappingError where it is wrong or there is none.
+    Arguments: `study_folder`, whose own value sets are asked first. Raises MappingError where it is wrong or
+    there is none.
     """
     study = study_folder.name if study_folder is not None else ""
     place = folders(studies).valueset(name, study, study_folder, At("vocabularies", 1))

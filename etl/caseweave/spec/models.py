@@ -1,4 +1,4 @@
-"""A study as read: sheets, fields, statements and what fills their slots. Frozen; every part knows its file and line."""
+"""A study as read: sheets, fields, statements and their slots. Frozen; every part knows its line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class MissingRules:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The date that stands for day 0 in a study without calendar dates; `age` is the field that holds the age then."""
+    """The date that stands for day 0 in a study without calendar dates; `age` holds the age on that day."""
 
     date: datetime.date
     age: str = ""
@@ -58,7 +58,8 @@ class Repeat:
 class Field:
     """What a cell may hold.
 
-    Arguments: `name` as expanded (`lesion_2_size`), `base` as declared (`lesion_$i_size`), `repeat_index` "" or "2".
+    Arguments: `name` as expanded (`lesion_2_size`), `base` as declared (`lesion_$i_size`), `repeat_index` ""
+    or "2".
     """
 
     name: str
@@ -154,7 +155,7 @@ class TruthLit:
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A slot filled by a table over a field's local values; a value that isn't in it gives `default`, else nothing."""
+    """A slot filled by a table over a field's local values; what isn't in it gives `default` or nothing."""
 
     field: str
     map: Mapping[str, Value]
@@ -176,9 +177,10 @@ Filler = FieldRef | LinkRef | CodeLit | TextLit | NumberLit | TruthLit | Mapped 
 class Statement:
     """What a row means: a pattern with its slots filled.
 
-    Arguments: `name` as declared (a field's own name where the field `means` it), `repeat_index` "" or "2"; `id` is the
-    identity (`sheet.name`) that the statement keeps when it is renamed; `key` names the fields that tell occurrences
-    apart; `without` names targets it isn't rendered to, `because` of a reason; `meant_by` is the field with `means`.
+    Arguments: `name` as declared (a field's own name where the field `means` it), `repeat_index` "" or "2";
+    `id` is the identity (`sheet.name`) that the statement keeps when it is renamed; `key` names the fields
+    that tell occurrences apart; `without` names targets it isn't rendered to, `because` of a reason;
+    `meant_by` is the field with `means`.
     """
 
     name: str
@@ -201,7 +203,9 @@ class Statement:
     @property
     def identity(self) -> str:
         """What fact ids are made of: `sheet.name`, with `#2` behind it for the second repeat."""
-        return (self.id or f"{self.sheet}.{self.name}") + (f"#{self.repeat_index}" if self.repeat_index else "")
+        return (self.id or f"{self.sheet}.{self.name}") + (
+            f"#{self.repeat_index}" if self.repeat_index else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +276,8 @@ class Study:
     site: Site | None = None
     subject: str = "keyed"
     source: str = "snapshot"
-    dates: DateRules = DateRules()
-    numbers: NumberRules = NumberRules()
+    dates: DateRules = field(default_factory=DateRules)
+    numbers: NumberRules = field(default_factory=NumberRules)
     missing: MissingRules = MissingRules()
     systems: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     timepoints: tuple[str, ...] = ()
@@ -289,7 +293,11 @@ class Study:
 
     def sheet(self, key: str) -> Sheet:
         """A sheet by its key; raises KeyError."""
-        return next(sheet for sheet in self.sheets if sheet.key == key) if key in self.sheet_keys else _no_sheet(key)
+        return (
+            next(sheet for sheet in self.sheets if sheet.key == key)
+            if key in self.sheet_keys
+            else _no_sheet(key)
+        )
 
     @property
     def sheet_keys(self) -> tuple[str, ...]:

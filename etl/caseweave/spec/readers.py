@@ -1,9 +1,8 @@
-"""Readers: each checks one kind of node, gives its value, and knows its JSON Schema and how to say what it wants."""
+"""Readers: each checks one kind of node, gives its value, knows its JSON Schema, and says what it wants."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -111,7 +110,11 @@ class Whole:
         return isinstance(node, int) and not isinstance(node, bool)
 
     def read(self, node: Node, at: At) -> Any:
-        return node if isinstance(node, int) and self.accepts(node) and node >= self.least else refuse(self, node, at)
+        return (
+            node
+            if isinstance(node, int) and self.accepts(node) and node >= self.least
+            else refuse(self, node, at)
+        )
 
     def schema(self) -> dict[str, Any]:
         return {"type": "integer", "minimum": self.least}
@@ -321,81 +324,3 @@ class Limits:
 
     def schema(self) -> dict[str, Any]:
         return {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": ["number", "null"]}}
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key of a block: its reader, what it is for, an example, and its value where it isn't written."""
-
-    name: str
-    reader: Reader
-    about: str
-    example: str = ""
-    required: bool = False
-    default: Any = None
-
-    @property
-    def attribute(self) -> str:
-        """The key as a Python name."""
-        return self.name.replace(".", "_").replace("-", "_")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A mapping with known keys: a table that reading, JSON Schema and reference manual share.
-
-    Arguments: `rest` reads keys that aren't in the table; without it they are errors. `build` makes the value out of
-    the keys' values and the place; `shorthand` reads a node that isn't a mapping.
-    """
-
-    name: str
-    about: str
-    keys: tuple[Key, ...]
-    build: Callable[[dict[str, Any], At], Any]
-    rest: Reader | None = None
-    shorthand: Reader | None = None
-    rest_about: str = ""
-
-    @property
-    def wanted(self) -> str:
-        article = "an" if self.name[0] in "aeiou" else "a"
-        return f"{article} {self.name}" + (f" ({self.shorthand.wanted})" if self.shorthand else "")
-
-    def accepts(self, node: Node) -> bool:
-        return isinstance(node, Map) or (self.shorthand is not None and self.shorthand.accepts(node))
-
-    def read(self, node: Node, at: At) -> Any:
-        if self.shorthand is not None and not isinstance(node, Map):
-            return self.shorthand.read(node, at)
-        if not isinstance(node, Map):
-            return refuse(self, node, at)
-        known: Mapping[str, Key] = {key.name: key for key in self.keys}
-        found: dict[str, Any] = {key.attribute: key.default for key in self.keys}
-        rest: dict[str, Any] = {}
-        for name, value in node.items():
-            here = at.key(node, name)
-            key = known.get(name)
-            if key is not None:
-                found[key.attribute] = key.reader.read(value, here)
-            elif self.rest is not None:
-                rest[name] = self.rest.read(value, here)
-            else:
-                raise here.unknown("key", name, known)
-        for key in self.keys:
-            if key.required and key.name not in node:
-                at.fail(f"{self.wanted} without '{key.name}'", f"Add '{key.name}': {key.about}")
-        if self.rest is not None:
-            found["rest"], found["rest_lines"] = rest, {name: node.at(name) for name in rest}
-        return self.build(found, at)
-
-    def schema(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "type": "object",
-            "description": self.about,
-            "properties": {key.name: {**key.reader.schema(), "description": key.about} for key in self.keys},
-            "additionalProperties": self.rest.schema() if self.rest else False,
-        }
-        required = [key.name for key in self.keys if key.required]
-        if required:
-            found["required"] = required
-        return {"anyOf": [found, self.shorthand.schema()]} if self.shorthand else found

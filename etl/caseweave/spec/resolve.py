@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from caseweave.spec.expression import Expression, names
+from caseweave.spec.expression import Expression, codes, names
 from caseweave.spec.models import CodeLit, Expr, Field, FieldRef, Filler, LinkRef, Mapped, Statement
 from caseweave.spec.pattern import Pattern, Slot
 from caseweave.spec.sheetfile import Draft, MapRef, Ref
-from caseweave.spec.words import At, names_here
+from caseweave.spec.words import At
 from caseweave.values.types import Code
 
 # what a field of a type can put into a slot
@@ -40,8 +40,8 @@ class Named:
 class Names:
     """All that a sheet's statements can name.
 
-    Arguments: `fields` by sheet; `joined` the sheets whose rows are merged with a sheet's; `statements` by sheet and
-    by each way to write their name; `systems` the known aliases of code systems.
+    Arguments: `fields` by sheet; `joined` the sheets whose rows are merged with a sheet's; `statements` by
+    sheet and by each way to write their name; `systems` the known aliases of code systems.
     """
 
     fields: Mapping[str, Mapping[str, Field]]
@@ -63,13 +63,17 @@ class Names:
             return self._usable(sheet, name, FieldRef(name), at)
         other, dot, rest = name.rpartition(".")
         for joined in self.joined.get(sheet, ()):
-            if (dot and other == joined and rest in self.fields[joined]) or (not dot and name in self.fields[joined]):
+            if (dot and other == joined and rest in self.fields[joined]) or (
+                not dot and name in self.fields[joined]
+            ):
                 return self._usable(joined, rest, FieldRef(rest, joined), at)
         if dot and other == sheet and rest in self.fields[sheet]:
             return self._usable(sheet, rest, FieldRef(rest), at)
         if dot and other in self.fields and rest in self.fields[other]:
-            at.fail(f"field '{name}' stands in another sheet, whose rows aren't those of '{sheet}'",
-                    f"Say join: {{with: {other}, on: FIELD}} in sheet '{sheet}', or link to a statement.")
+            at.fail(
+                f"field '{name}' stands in another sheet, whose rows aren't those of '{sheet}'",
+                f"Say join: {{with: {other}, on: FIELD}} in sheet '{sheet}', or link to a statement.",
+            )
         raise at.unknown("field", name, self.visible(sheet))
 
     def _usable(self, sheet: str, name: str, ref: FieldRef, at: At) -> FieldRef:
@@ -85,8 +89,6 @@ class Names:
         """Check the names and codes of an expression; raises MappingError."""
         if expression is None:
             return
-        from caseweave.spec.expression import codes
-
         for name in sorted(names(expression) - IMPLICIT):
             self.field(sheet, name, at)
         for one in codes(expression):
@@ -104,8 +106,14 @@ class Names:
         found = self.statements.get(home, {}).get(name, [])
         if not found:
             elsewhere = [f"{one}.{name}" for one, table in self.statements.items() if name in table]
-            valid = [*elsewhere, *(spelling for spelling, many in self.statements.get(home, {}).items()
-                                   if not slot.facts or many[0].pattern in slot.facts)]
+            valid = [
+                *elsewhere,
+                *(
+                    spelling
+                    for spelling, many in self.statements.get(home, {}).items()
+                    if not slot.facts or many[0].pattern in slot.facts
+                ),
+            ]
             raise at.unknown("statement", ref.name, valid)
         if len(found) > 1:
             same = [one for one in found if index and one.index == index and home == sheet]
@@ -114,16 +122,28 @@ class Names:
             found = same
         target = found[0]
         if target.pattern not in slot.facts:
-            at.fail(f"slot '{slot.name}' can't link to '{ref.name}', which is of pattern '{target.pattern}'",
-                    f"It links to facts of pattern {' or '.join(slot.facts)}.")
+            at.fail(
+                f"slot '{slot.name}' can't link to '{ref.name}', which is of pattern '{target.pattern}'",
+                f"It links to facts of pattern {' or '.join(slot.facts)}.",
+            )
         return LinkRef(target.sheet, target.name, target.index)
 
 
-def resolve(draft: Draft, pattern: Pattern, sheet: str, name: str, index: str, own: str, file: str,
-            known: Names, row_key: tuple[str, ...]) -> Statement:
+def resolve(
+    draft: Draft,
+    pattern: Pattern,
+    sheet: str,
+    name: str,
+    index: str,
+    own: str,
+    file: str,
+    known: Names,
+    row_key: tuple[str, ...],
+) -> Statement:
     """Make a statement out of a draft; raises MappingError for what it names wrongly.
 
-    Arguments: `own` is the field that `means` it, "" for a statement that stands alone; `index` of its repeat.
+    Arguments: `own` is the field that `means` it, "" for a statement that stands alone; `index` of its
+    repeat.
     """
     at = At(file, draft.line)
     fillers = dict(draft.fillers)
@@ -134,26 +154,50 @@ def resolve(draft: Draft, pattern: Pattern, sheet: str, name: str, index: str, o
         here = At(file, draft.lines.get(slot_name, draft.line))
         slot = pattern.slots.get(slot_name)
         if slot is None:
-            raise here.unknown(f"slot of pattern '{pattern.name}'", slot_name, pattern.slots,
-                               " Or a key of statements: when, for, key, id, fhir.set, omop.set, without, because.")
+            raise here.unknown(
+                f"slot of pattern '{pattern.name}'",
+                slot_name,
+                pattern.slots,
+                " Or a key of statements: when, for, key, id, fhir.set, omop.set, without, because.",
+            )
         slots[slot_name] = _filler(filler, slot, sheet, index, here, known)
     if own and not any(own in fields_of(filler) for filler in slots.values()):
-        at.fail(f"field '{own}' fills no slot of pattern '{pattern.name}', which has no slot 'value'",
-                f"Say which one it fills: {', '.join(pattern.slots)}.")
+        at.fail(
+            f"field '{own}' fills no slot of pattern '{pattern.name}', which has no slot 'value'",
+            f"Say which one it fills: {', '.join(pattern.slots)}.",
+        )
     missing = [one for one in pattern.required if one not in slots]
     if missing:
-        at.fail(f"pattern '{pattern.name}' needs {', '.join(repr(one) for one in missing)}",
-                f"Fill it; the pattern's slots are {', '.join(pattern.slots)}.")
+        at.fail(
+            f"pattern '{pattern.name}' needs {', '.join(repr(one) for one in missing)}",
+            f"Fill it; the pattern's slots are {', '.join(pattern.slots)}.",
+        )
     known.expression(sheet, draft.when, at)
     for one in draft.key:
         known.field(sheet, one, at)
-    for filler_at, filler in ((At(file, draft.lines.get(key, draft.line)), one) for key, one in slots.items()):
+    for filler_at, filler in (
+        (At(file, draft.lines.get(key, draft.line)), one) for key, one in slots.items()
+    ):
         for code in _codes(filler):
             known.system(code, filler_at)
     return Statement(
-        name=name, sheet=sheet, pattern=pattern, slots=slots, file=file, line=draft.line, repeat_index=index, when=draft.when,
-        id=draft.id, key=draft.key or row_key, fhir_set=draft.fhir_set, omop_set=draft.omop_set,
-        without=frozenset(draft.without), because=draft.because, meant_by=own, lines=draft.lines)
+        name=name,
+        sheet=sheet,
+        pattern=pattern,
+        slots=slots,
+        file=file,
+        line=draft.line,
+        repeat_index=index,
+        when=draft.when,
+        id=draft.id,
+        key=draft.key or row_key,
+        fhir_set=draft.fhir_set,
+        omop_set=draft.omop_set,
+        without=frozenset(draft.without),
+        because=draft.because,
+        meant_by=own,
+        lines=draft.lines,
+    )
 
 
 def _codes(filler: Filler) -> Iterable[str]:
@@ -172,12 +216,16 @@ def fields_of(filler: Filler) -> frozenset[str]:
     return names(filler.expression) - IMPLICIT if isinstance(filler, Expr) else frozenset()
 
 
-def _filler(filler: Filler | Ref | MapRef, slot: Slot, sheet: str, index: str, at: At, known: Names) -> Filler:
+def _filler(
+    filler: Filler | Ref | MapRef, slot: Slot, sheet: str, index: str, at: At, known: Names
+) -> Filler:
     if slot.facts:
         if isinstance(filler, Ref):
             return known.link(sheet, filler, index, slot, at)
-        at.fail(f"slot '{slot.name}' links to a fact and takes nothing else",
-                f"Name a statement of pattern {' or '.join(slot.facts)}.")
+        at.fail(
+            f"slot '{slot.name}' links to a fact and takes nothing else",
+            f"Name a statement of pattern {' or '.join(slot.facts)}.",
+        )
     if isinstance(filler, Ref):
         ref = known.field(sheet, filler.name, at)
         one = known.fields[ref.sheet or sheet][ref.field]
@@ -200,7 +248,8 @@ def _mapped(filler: MapRef, slot: Slot, sheet: str, at: At, known: Names) -> Map
         for key in filler.map:
             if key not in one.valueset.values:
                 raise At(at.file, filler.map_lines.get(key, at.line)).unknown(
-                    f"value of value set '{one.valueset.name}'", key, one.valueset.values)
+                    f"value of value set '{one.valueset.name}'", key, one.valueset.values
+                )
     for value in (*filler.map.values(), filler.default):
         if value is not None:
             _check_kinds(slot, frozenset({value.kind}), f"a {value.kind}", at, known)
@@ -208,10 +257,11 @@ def _mapped(filler: MapRef, slot: Slot, sheet: str, at: At, known: Names) -> Map
 
 
 def _check_kinds(slot: Slot, kinds: frozenset[str], what: str, at: At, known: Names) -> None:
-    """A slot that says what it takes gets nothing else; a study without a calendar gives intervals for dates."""
-    if not slot.kinds or kinds & slot.kinds or (known.anchored and slot.kinds & DATES and "quantity" in kinds):
+    """A slot gets only what it says it takes; a study without a calendar gives intervals for dates."""
+    if (
+        not slot.kinds
+        or kinds & slot.kinds
+        or (known.anchored and slot.kinds & DATES and "quantity" in kinds)
+    ):
         return
     at.fail(f"slot '{slot.name}' can't be filled from {what}", f"It takes {', '.join(sorted(slot.kinds))}.")
-
-
-__all__ = ["Named", "Names", "fields_of", "names_here", "resolve"]

@@ -10,15 +10,29 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from caseweave.spec.readers import Block, Choice, CodeText, Key, Labels, ListOf, MapOf, Word, Written
+from caseweave.spec.blocks import Block, Key
+from caseweave.spec.readers import Choice, CodeText, Labels, ListOf, MapOf, Word, Written
 from caseweave.spec.words import At
-from caseweave.spec.yamlfile import Map, Seq, canonical, read_yaml
+from caseweave.spec.yamlfile import Map, Seq, canonical, parse_yaml, read_yaml
 from caseweave.values.types import Code, Coding, Missing, Value
 
 # http://hl7.org/fhir/R4/codesystem-data-absent-reason.html, all of it
 ABSENT_REASONS = (
-    "unknown", "asked-unknown", "temp-unknown", "not-asked", "asked-declined", "masked", "not-applicable", "unsupported",
-    "as-text", "error", "not-a-number", "negative-infinity", "positive-infinity", "not-performed", "not-permitted",
+    "unknown",
+    "asked-unknown",
+    "temp-unknown",
+    "not-asked",
+    "asked-declined",
+    "masked",
+    "not-applicable",
+    "unsupported",
+    "as-text",
+    "error",
+    "not-a-number",
+    "negative-infinity",
+    "positive-infinity",
+    "not-performed",
+    "not-permitted",
 )
 
 
@@ -46,8 +60,8 @@ class Entry:
 class ValueSet:
     """A closed list of values.
 
-    >>> load = parse_valueset("sex", "values: {f: {code: GENDER|female, label: Female, aliases: [woman]}}", "sex.yaml")
-    >>> load.values["f"].value
+    >>> sex = parse_valueset("sex", "values: {f: {code: GENDER|female, label: Female}}", "sex.yaml")
+    >>> sex.values["f"].value
     Code(codings=(Coding(system='GENDER', code='female'),), local='f', label='Female')
     """
 
@@ -60,18 +74,37 @@ class ValueSet:
 
 
 ENTRY = Block(
-    "value", "One value of a value set.",
+    "value",
+    "One value of a value set.",
     (
-        Key("code", ListOf(CodeText(), single=True, least=1), "its code, or several codes for the same; the first is the "
-            "main one", "SCT|10828004", default=()),
-        Key("missing", Choice(ABSENT_REASONS), "it says that the value is missing; the reason is a code of FHIR's "
-            "data-absent-reason", "unknown"),
+        Key(
+            "code",
+            ListOf(CodeText(), single=True, least=1),
+            "its code, or several codes for the same; the first is the main one",
+            "SCT|10828004",
+            default=(),
+        ),
+        Key(
+            "missing",
+            Choice(ABSENT_REASONS),
+            "it says that the value is missing; the reason is a code of FHIR's data-absent-reason",
+            "unknown",
+        ),
         Key("label", Labels(), "what it is called, per language", "{en: Positive, es: Positivo}", default={}),
-        Key("aliases", ListOf(Written(), single=True), "other ways to write it", '[positive, "+"]', default=()),
+        Key(
+            "aliases", ListOf(Written(), single=True), "other ways to write it", '[positive, "+"]', default=()
+        ),
         Key("help", Labels(), "a longer explanation, per language", default={}),
     ),
-    lambda found, at: Entry(key="", line=at.line, codings=found["code"], missing=found["missing"] or "",
-                            label=found["label"], aliases=found["aliases"], help=found["help"]),
+    lambda found, at: Entry(
+        key="",
+        line=at.line,
+        codings=found["code"],
+        missing=found["missing"] or "",
+        label=found["label"],
+        aliases=found["aliases"],
+        help=found["help"],
+    ),
     shorthand=ListOf(CodeText(), single=True, least=1),
 )
 
@@ -94,8 +127,12 @@ class _Values:
             if isinstance(entry, tuple):
                 entry = Entry(key="", line=here.line, codings=entry)
             if entry.missing and entry.codings:
-                here.fail(f"value '{key}' has a code and says that it is missing", "Keep `code` or `missing`.")
-            found[key] = Entry(key, entry.line, entry.codings, entry.missing, entry.label, entry.aliases, entry.help)
+                here.fail(
+                    f"value '{key}' has a code and says that it is missing", "Keep `code` or `missing`."
+                )
+            found[key] = Entry(
+                key, entry.line, entry.codings, entry.missing, entry.label, entry.aliases, entry.help
+            )
         return found
 
     def schema(self) -> dict[str, Any]:
@@ -103,12 +140,18 @@ class _Values:
 
 
 VALUESET = Block(
-    "value set", "A closed list of values: vocabularies/NAME.yaml, or valuesets/NAME.yaml in a study's folder.",
+    "value set",
+    "A closed list of values: vocabularies/NAME.yaml, or valuesets/NAME.yaml in a study's folder.",
     (
         Key("valueset", Word(), "its name, the same as the file's", "positive-negative"),
         Key("title", Labels(), "what it is called, per language", "{en: Positive or negative}", default={}),
         Key("source", Word(), "where the list and its codes come from", default=""),
-        Key("values", _Values(), "the values by what the form holds; quote keys that are numbers", required=True),
+        Key(
+            "values",
+            _Values(),
+            "the values by what the form holds; quote keys that are numbers",
+            required=True,
+        ),
     ),
     lambda found, at: (found, at),
 )
@@ -116,14 +159,11 @@ VALUESET = Block(
 
 def parse_valueset(name: str, text: str, file: str) -> ValueSet:
     """Read a value set from YAML text; raises MappingError."""
-    from caseweave.spec.yamlfile import parse_yaml
-
-    tree = parse_yaml(text, file)
-    return _build(name, tree, file)
+    return _build(name, parse_yaml(text, file), file)
 
 
 def read_valueset(name: str, path: Path, file: str) -> tuple[ValueSet, str]:
-    """Read a value set from a yaml or csv file; returns it with its canonical content. Raises MappingError."""
+    """Read a value set from yaml or csv; returns it with its canonical content. Raises MappingError."""
     tree = _csv_tree(path, file) if path.suffix == ".csv" else read_yaml(path, file)[0]
     return _build(name, tree, file), canonical(tree)
 
@@ -131,7 +171,9 @@ def read_valueset(name: str, path: Path, file: str) -> tuple[ValueSet, str]:
 def _build(name: str, tree: Any, file: str) -> ValueSet:
     found, at = VALUESET.read(tree, At(file, 1))
     if found["valueset"] not in (None, name):
-        At(file, tree.at("valueset")).fail(f"the file '{name}' calls itself '{found['valueset']}'", "Give both one name.")
+        At(file, tree.at("valueset")).fail(
+            f"the file '{name}' calls itself '{found['valueset']}'", "Give both one name."
+        )
     valueset = ValueSet(name, file, at.line, found["values"], found["title"], found["source"])
     _refuse_ambiguous(valueset)
     return valueset
@@ -143,7 +185,7 @@ def normal(text: str) -> str:
 
 
 def _refuse_ambiguous(valueset: ValueSet) -> None:
-    """Two values that are written alike can't be told apart; a key wins over an alias, so only equals matter."""
+    """Values that are written alike can't be told apart; a key wins over an alias, so only equals matter."""
     for spellings in (lambda one: (one.key,), lambda one: one.aliases):
         seen: dict[str, Entry] = {}
         for entry in valueset.values.values():
@@ -152,14 +194,15 @@ def _refuse_ambiguous(valueset: ValueSet) -> None:
                 if other is not entry:
                     At(valueset.file, entry.line).fail(
                         f"'{text}' means both '{other.key}' and '{entry.key}' in value set '{valueset.name}'",
-                        "Keep it for one of them.")
+                        "Keep it for one of them.",
+                    )
 
 
 COLUMN = re.compile(r"value|code|missing|aliases|label_[a-z]{2,3}")
 
 
 def _csv_tree(path: Path, file: str) -> Map:
-    """A csv value set as the tree that yaml would give: value,code,missing,aliases,label_en,... (lists by ';')."""
+    """A csv value set as the tree of a yaml one: value,code,missing,aliases,label_en,... (lists by ';')."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -193,4 +236,14 @@ def _csv_tree(path: Path, file: str) -> Map:
     return tree
 
 
-__all__ = ["ABSENT_REASONS", "ENTRY", "VALUESET", "Entry", "MapOf", "ValueSet", "normal", "parse_valueset", "read_valueset"]
+__all__ = [
+    "ABSENT_REASONS",
+    "ENTRY",
+    "VALUESET",
+    "Entry",
+    "MapOf",
+    "ValueSet",
+    "normal",
+    "parse_valueset",
+    "read_valueset",
+]

@@ -157,15 +157,22 @@ class _Builder:
             self.put(done.node, done.node.line, done.anchor, done.size, None)
         elif kind == "AliasEvent":
             if event.anchor not in self.anchors:
-                raise self.error(line, f"'*{event.anchor}' names no anchor that is complete here",
-                                 f"Define &{event.anchor} before it is used, and not around it.")
+                raise self.error(
+                    line,
+                    f"'*{event.anchor}' names no anchor that is complete here",
+                    f"Define &{event.anchor} before it is used, and not around it.",
+                )
             node, size = self.anchors[event.anchor]
             self.put(node, line, None, size, node if isinstance(node, str) else None)
 
     def refuse_tag(self, event: Any, line: int) -> None:
         tag = getattr(event, "tag", None)
         if tag:
-            raise self.error(line, f"the tag '{tag}' is not allowed", "Leave it out; quote a text that looks like a number.")
+            raise self.error(
+                line,
+                f"the tag '{tag}' is not allowed",
+                "Leave it out; quote a text that looks like a number.",
+            )
 
     def open(self, node: Map | Seq, anchor: str | None, line: int) -> None:
         if len(self.stack) >= MAX_DEPTH:
@@ -194,8 +201,11 @@ class _Builder:
             top.key = None
         top.size += size
         if top.size > MAX_NODES or self.count > MAX_NODES:
-            raise self.error(line, f"more than {MAX_NODES:,} values, aliases counted as often as they are used",
-                             "Split the file.")
+            raise self.error(
+                line,
+                f"more than {MAX_NODES:,} values, aliases counted as often as they are used",
+                "Split the file.",
+            )
 
     def key(self, mapping: Map, node: Node, line: int, text: str | None) -> str:
         if text is None or (not text and not isinstance(node, Quoted)):
@@ -203,8 +213,11 @@ class _Builder:
         if text == "<<" and not isinstance(node, Quoted):
             raise self.error(line, "'<<' (merge) is not part of YAML 1.2", "Write the keys out.")
         if text in mapping:
-            raise self.error(line, f"the key '{text}' stands here twice, first in line {mapping.at(text)}",
-                             "Keep one of them.")
+            raise self.error(
+                line,
+                f"the key '{text}' stands here twice, first in line {mapping.at(text)}",
+                "Keep one of them.",
+            )
         return str(text)
 
 
@@ -225,15 +238,27 @@ def parse_yaml(text: str, file: str) -> Node:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(str(error.problem or error.context or "not YAML").split())
-        raise MappingError(file, mark.line + 1 if mark else 1, f"not readable as YAML: {problem}",
-                           way_out="Check quotes, colons and the indentation around this line.") from None
+        raise MappingError(
+            file,
+            mark.line + 1 if mark else 1,
+            f"not readable as YAML: {problem}",
+            way_out="Check quotes, colons and the indentation around this line.",
+        ) from None
     except YAMLError as error:
-        raise MappingError(file, 1, f"not readable as YAML: {' '.join(str(error).split())[:200]}",
-                           way_out="Save the file as UTF-8 text without control characters.") from None
+        raise MappingError(
+            file,
+            1,
+            f"not readable as YAML: {' '.join(str(error).split())[:200]}",
+            way_out="Save the file as UTF-8 text without control characters.",
+        ) from None
     except ValueError as error:  # ruamel converts escapes such as "\U00110000" unchecked
-        raise MappingError(file, 1, f"not readable as YAML: {error}", way_out="Check escapes in quoted texts.") from None
+        raise MappingError(
+            file, 1, f"not readable as YAML: {error}", way_out="Check escapes in quoted texts."
+        ) from None
     if len(builder.root) > 1:
-        raise MappingError(file, builder.root[1][1], "a second document begins here", way_out="One document a file.")
+        raise MappingError(
+            file, builder.root[1][1], "a second document begins here", way_out="One document a file."
+        )
     return builder.root[0][0] if builder.root else None
 
 
@@ -246,7 +271,9 @@ def read_yaml(path: Path, file: str) -> tuple[Map, str]:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise MappingError(file, 1, f"can't be read ({error.strerror})", way_out="Check that it exists.") from None
+        raise MappingError(
+            file, 1, f"can't be read ({error.strerror})", way_out="Check that it exists."
+        ) from None
     if len(raw) > MAX_BYTES:
         raise MappingError(file, 1, f"larger than {MAX_BYTES:,} bytes", way_out="Split it.")
     try:
