@@ -13,7 +13,6 @@ from caseweave.spec.words import At, names_here
 
 STUDY_FILE = "study.yaml"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 SHARED_NAME = re.compile(rf"(?:{PLAIN_NAME.pattern}/)?{PLAIN_NAME.pattern}")
 
 
