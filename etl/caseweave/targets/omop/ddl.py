@@ -65,9 +65,7 @@ def create_statements(
     Raises UsageError for an unknown dialect or a schema that isn't a plain name.
     """
     if dialect not in TYPES:
-        raise UsageError(
-            f"There is no DDL for {dialect!r}.", way_out="Say sqlite or postgresql.", dialect=dialect
-        )
+        raise UsageError(f"There is no DDL for {dialect!r}.", way_out="Say sqlite or postgresql.", dialect=dialect)
     if schema is not None and not PLAIN_NAME.fullmatch(schema):
         raise UsageError(
             f"{schema!r} can't be the name of a schema.",
@@ -75,9 +73,7 @@ def create_statements(
             schema=schema,
         )
     tables = {
-        name: table
-        for name, table in shapes.tables.items()
-        if vocabulary_tables or name not in VOCABULARY_TABLES
+        name: table for name, table in shapes.tables.items() if vocabulary_tables or name not in VOCABULARY_TABLES
     }
     order = _order(tables)
     created: set[str] = set()
@@ -149,6 +145,4 @@ def _foreign_key(table: Table, field: Field, dialect: Dialect, schema: str | Non
 
 
 def _alter(table: Table, field: Field, schema: str | None) -> str:
-    return (
-        f"ALTER TABLE {_qualified(table.name, schema)} ADD {_foreign_key(table, field, 'postgresql', schema)}"
-    )
+    return f"ALTER TABLE {_qualified(table.name, schema)} ADD {_foreign_key(table, field, 'postgresql', schema)}"

@@ -1,0 +1,246 @@
+"""Cells into values: each field converts what was typed, once per distinct cell, to a value or a problem."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import cast
+
+import numpy as np
+
+from caseweave.issues import Finding, Severity
+from caseweave.plan.facts import Indices, Mask, SlotColumn
+from caseweave.plan.tables import Table
+from caseweave.plan.variants import once_per_combination
+from caseweave.spec.models import Field, Study
+from caseweave.spec.valueset import ValueSet
+from caseweave.values.dates import DateRules, Precision, parse_date
+from caseweave.values.grid import RawCell
+from caseweave.values.numbers import NumberRules, parse_number
+from caseweave.values.problems import Problem
+from caseweave.values.types import CellError, Integer, Missing, Quantity, Text, Value
+from caseweave.values.units import convert
+
+SPACES = re.compile(r"[\s\u00a0\u2007\u202f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """One field of a table as values: `column` without missing ones rejected; where cells were rejected or missing."""
+
+    column: SlotColumn
+    rejected: Mask
+    filled: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A value that is loaded, with something to say about it."""
+
+    value: Value
+    rule: str
+    severity: Severity
+    message: str
+
+
+Outcome = Value | Problem | Noted | None
+
+
+def clean(raw: RawCell) -> str:
+    """What was typed as text, spaces tidied; whole floats without their point.
+
+    >>> clean(" a\\u00a0 b "), clean(7.0)
+    ('a b', '7')
+    """
+    if isinstance(raw, float) and raw.is_integer():
+        raw = int(raw)
+    return SPACES.sub(" ", str(raw)).strip()
+
+
+@dataclass
+class FieldReader:
+    """Converts the cells of one field.
+
+    Arguments: `today` is the day after which a date lies in the future.
+    """
+
+    study: Study
+    field: Field
+    today: datetime.date
+    missing: Mapping[str, str] = field(init=False)
+    parse: Callable[[RawCell, RawCell], Outcome] = field(init=False)
+    dates: DateRules = field(init=False)
+    numbers: NumberRules = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.missing = {
+            code.casefold(): reason for code, reason in {**self.study.missing.codes, **self.field.missing}.items()
+        }
+        self.parse = {
+            "id": self.identifier,
+            "text": self.text,
+            "code": self.code,
+            "date": self.date,
+            "number": self.number,
+            "integer": self.number,
+        }[self.field.type]
+        precision = cast(Precision, self.field.precision or "year")
+        self.dates = replace(self.field.dates or self.study.dates, precision=precision, today=self.today)
+        # a count that may be typed in another unit is whole only after conversion
+        whole = self.field.type == "integer" and not self.field.accept
+        self.numbers = replace(self.field.numbers or self.study.numbers, integer=whole)
+        if self.field.type == "code":
+            assert self.field.valueset is not None
+            self.lookup = _lookup(self.field.valueset)
+
+    def outcome(self, raw: RawCell, unit: RawCell = None) -> Outcome:
+        """One cell as a value, a problem, or None where it is blank."""
+        if raw is None:
+            return None
+        if isinstance(raw, CellError):
+            return Problem(
+                "cell-error",
+                "The cell holds no value.",
+                expected="a value",
+                suggestion="Correct the formula or type the value.",
+            )
+        text = clean(raw)
+        if not text:
+            return None
+        if text.casefold() in self.missing:
+            return Missing(self.missing[text.casefold()], text)
+        return self.parse(raw, unit)
+
+    def identifier(self, raw: RawCell, unit: RawCell) -> Outcome:
+        text = clean(raw)
+        if self.field.matches and not re.fullmatch(self.field.matches, text):
+            return Problem("not-an-id", "This is no id of the form that the study uses.", expected=self.field.matches)
+        return Text(text)
+
+    def text(self, raw: RawCell, unit: RawCell) -> Outcome:
+        return self.identifier(raw, unit)
+
+    def code(self, raw: RawCell, unit: RawCell) -> Outcome:
+        text = clean(raw)
+        found = self.lookup.get(text.casefold())
+        if found is None:
+            near = difflib.get_close_matches(text.casefold(), self.lookup, n=3, cutoff=0.6)
+            assert self.field.valueset is not None
+            return Problem(
+                "not-in-value-set",
+                f"Not in value set {self.field.valueset.name}.",
+                expected=_listing(self.field.valueset),
+                suggestion=" or ".join(near),
+            )
+        return found
+
+    def date(self, raw: RawCell, unit: RawCell) -> Outcome:
+        found = parse_date(raw, self.dates)
+        if isinstance(found, Problem) or found.kind == "day" or self.field.precision == found.kind:
+            return found
+        return Noted(
+            found,
+            "partial-date",
+            "message",
+            f"Known to the {found.kind} only; OMOP takes the first day (of a death the last).",
+        )
+
+    def number(self, raw: RawCell, unit: RawCell) -> Outcome:
+        whole = self.field.type == "integer"
+        found = parse_number(raw, self.numbers)
+        if isinstance(found, Problem):
+            return found
+        number, typed_unit = found.text, clean(unit) if unit is not None else found.unit
+        if typed_unit and self.field.unit:
+            answer = convert(number, typed_unit, self.field.accept, self.field.unit)
+            if isinstance(answer, Problem):
+                return answer
+            number = answer
+        elif typed_unit:
+            return Problem("unexpected-unit", "The field has no unit.", expected="a number alone")
+        if whole and not self.field.unit and not found.comparator:
+            return self.ranged(Integer(int(number)), number)
+        return self.ranged(Quantity(number, self.field.unit or "1", found.comparator), number)
+
+    def ranged(self, value: Value, number: str) -> Outcome:
+        for severity, rule in (("error", "out-of-range"), ("warning", "unusual-value")):
+            low, high = (self.field.range_error if severity == "error" else self.field.range_warn) or (None, None)
+            if (low is not None and Decimal(number) < low) or (high is not None and Decimal(number) > high):
+                expected = (
+                    f"{'' if low is None else low} to {'' if high is None else high} {self.field.unit or ''}".strip()
+                )
+                if severity == "error":
+                    return Problem(rule, "Outside the possible range.", expected=expected)
+                return Noted(value, rule, "warning", f"Outside the usual range of {expected}; loaded as it is.")
+        return value
+
+
+def _lookup(valueset: ValueSet) -> dict[str, Value]:
+    """Every way to write a value of a value set, case folded; keys win over labels, labels over aliases."""
+    found: dict[str, Value] = {}
+    for names in ("aliases", "labels", "key"):
+        for one in valueset.values.values():
+            spellings = {"aliases": one.aliases, "labels": tuple(one.label.values()), "key": (one.key,)}[names]
+            found.update({clean(text).casefold(): one.value for text in spellings})
+    return found
+
+
+def _listing(valueset: ValueSet) -> str:
+    keys = list(valueset.values)
+    return ", ".join(keys[:12]) + (f" ... ({len(keys)} values)" if len(keys) > 12 else "")
+
+
+def read_field(reader: FieldReader, table: Table, findings: list[Finding], who: Callable[[int], str]) -> Converted:
+    """Convert one field of a table; problems and notes go to `findings`, one for each cell.
+
+    Arguments: `who` gives the pseudonym of the patient in a row.
+    """
+    one = reader.field
+    column = table.columns[one.name]
+    columns: list[Indices] = [column.codes]
+    units: Sequence[RawCell] = [None]
+    if one.unit_field and one.unit_field in table.columns:
+        units = table.columns[one.unit_field].distinct
+        columns.append(table.columns[one.unit_field].codes)
+
+    def answer(code: int, unit: int = 0) -> tuple[Outcome, RawCell]:
+        return reader.outcome(column.distinct[code], units[unit]), column.distinct[code]
+
+    answers, which = once_per_combination(columns, table.size, answer)
+    tell = [n for n, (outcome, _) in enumerate(answers) if isinstance(outcome, Problem | Noted)]
+    told = np.zeros(len(answers) + 1, dtype=bool)
+    told[tell] = True
+    for row in np.flatnonzero(told[which]).tolist():
+        outcome, raw = answers[which[row]]
+        assert isinstance(outcome, Problem | Noted)
+        source, sheet, cell = table.origin(row, one.name)
+        findings.append(
+            Finding(
+                rule=outcome.rule,
+                severity=outcome.severity if isinstance(outcome, Noted) else "error",
+                message=outcome.message,
+                source=source,
+                sheet=sheet,
+                cell=cell,
+                field=one.name,
+                subject=who(row),
+                expected="" if isinstance(outcome, Noted) else outcome.expected,
+                suggestion="" if isinstance(outcome, Noted) else outcome.suggestion,
+                found=str(raw),
+            )
+        )
+    numbers: dict[Value | None, int] = {None: 0}
+    codes = np.zeros(len(answers) + 1, dtype=np.int32)
+    bad = np.zeros(len(answers) + 1, dtype=bool)
+    filled = np.zeros(len(answers) + 1, dtype=bool)
+    for n, (outcome, _) in enumerate(answers):
+        value = outcome.value if isinstance(outcome, Noted) else outcome
+        bad[n] = isinstance(value, Problem)
+        filled[n] = outcome is not None
+        if value is not None and not isinstance(value, Problem):
+            codes[n] = numbers.setdefault(value, len(numbers))
+    return Converted(SlotColumn(codes[which], list(numbers), (one.name,)), bad[which], filled[which])

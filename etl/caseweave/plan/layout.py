@@ -1,0 +1,277 @@
+"""Where a study's sheets stand in the grids of its sources: tabs, header rows, columns, data rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from caseweave.issues import Finding
+from caseweave.plan.facts import Mask
+from caseweave.plan.tables import Part, Table, TableColumn, concatenate
+from caseweave.spec.models import Field, Sheet, Study
+from caseweave.values.grid import Grid, Source, cell_address, column_letters
+
+HEADER_SEARCH_ROWS = 30
+# a row below the data with at most so many cells is a total or a note; one with more looks like a patient without id
+NOTE_CELLS = 2
+OWN_SHEETS = re.compile(r"_caseweave.*")
+
+
+@dataclass
+class Layout:
+    """What was found: a table per sheet, the findings, and how many cells were ignored or rejected outside tables."""
+
+    tables: dict[str, Table] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+def normal(text: object) -> str:
+    """A header or tab name as it is compared: case, spaces and the star of a required column don't count.
+
+    >>> normal(" Patient\\u00a0ID *")
+    'patient id'
+    """
+    return " ".join(str(text).replace("\u00a0", " ").split()).rstrip("* ").casefold()
+
+
+def lay_out(study: Study, sources: Sequence[Source]) -> Layout:
+    """Find every sheet of a study in its sources."""
+    layout = Layout()
+    parts: dict[str, list[tuple[Part, Mapping[str, TableColumn]]]] = {sheet.key: [] for sheet in study.sheets}
+    ignore = {normal(name): reason for name, reason in study.ignore_sheets.items()}
+    for source in sources:
+        seen: set[str] = set()
+        for place, grid in enumerate(source.grids):
+            if OWN_SHEETS.fullmatch(grid.name) or not _cells(grid):
+                continue
+            sheet = _sheet_of(study, grid, sum(1 for other in source.grids if _cells(other)))
+            if sheet is None:
+                _unknown_sheet(layout, source, grid, place, ignore)
+                continue
+            seen.add(sheet.key)
+            part = _read_part(layout, study, sheet, source, grid)
+            if part is not None:
+                parts[sheet.key].append(part)
+        layout.findings.extend(_missing_sheets(study, source, seen))
+    for sheet in study.sheets:
+        if parts[sheet.key]:
+            layout.tables[sheet.key] = concatenate(sheet.key, parts[sheet.key], [f.name for f in sheet.fields.values()])
+    return layout
+
+
+def names_of(field: Field) -> list[str]:
+    """All headers that mean a field: its column or name, its aliases, its labels."""
+    return [field.column or field.name, field.name, *field.aliases, *field.label.values()]
+
+
+def _cells(grid: Grid) -> int:
+    return sum(int(np.count_nonzero(np.frombuffer(column.codes, dtype=np.uint32))) for column in grid.columns)
+
+
+def _sheet_of(study: Study, grid: Grid, grids: int) -> Sheet | None:
+    name = normal(grid.name)
+    for sheet in study.sheets:
+        if name in {normal(one) for one in (sheet.key, sheet.name, *sheet.aliases, *sheet.title.values())}:
+            return sheet
+    if grids == 1 and len(study.sheets) == 1:
+        return study.sheets[0]
+    # a csv has no tab name that says something: the sheet whose headers it holds, if there is one clear best
+    scores = sorted(((_best_header(sheet, grid)[1], n) for n, sheet in enumerate(study.sheets)), reverse=True)
+    if grids == 1 and scores[0][0] >= 2 and (len(scores) == 1 or scores[0][0] > scores[1][0]):
+        return study.sheets[scores[0][1]]
+    return None
+
+
+def _unknown_sheet(layout: Layout, source: Source, grid: Grid, place: int, ignore: Mapping[str, str]) -> None:
+    cells = _cells(grid)
+    reason = ignore.get(normal(grid.name))
+    alias = f"sheet-{place + 1}"
+    if reason is not None:
+        layout.ignored[f"sheet: {reason}"] += cells
+        return
+    layout.rejected["unknown-sheet"] += cells
+    layout.findings.append(
+        Finding(
+            rule="unknown-sheet",
+            severity="error",
+            source=source.alias,
+            sheet=alias,
+            found=grid.name,
+            message="The study knows no such sheet; its cells were not loaded.",
+            suggestion="Name it under `aliases` of a sheet, or under `ignore_sheets` with a reason.",
+        )
+    )
+
+
+def _missing_sheets(study: Study, source: Source, seen: Iterable[str]) -> list[Finding]:
+    missing = [sheet for sheet in study.sheets if sheet.key not in set(seen)]
+    if len(missing) == len(study.sheets) or source.kind in ("csv", "tsv"):
+        return []
+    return [
+        Finding(
+            rule="missing-sheet",
+            severity="warning",
+            source=source.alias,
+            sheet=sheet.key,
+            message="The file has no such sheet; what earlier files said in it stays.",
+        )
+        for sheet in missing
+    ]
+
+
+def _header_text(grid: Grid, row: int, rows: int) -> list[str]:
+    """The headers of a grid whose header starts at `row`; several rows are joined, merged cells reach right."""
+    texts = [[grid.cell(r, c) for c in range(grid.width)] for r in range(row, min(row + rows, grid.height))]
+    for first_row, first_column, last_row, last_column in grid.merged:
+        for r in range(max(first_row, row), min(last_row, row + rows - 1) + 1):
+            for c in range(first_column, min(last_column, grid.width - 1) + 1):
+                # a cell merged downwards says its text once, one merged sideways says it in every column
+                texts[r - row][c] = grid.cell(first_row, first_column) if r == first_row else None
+    return [" / ".join(str(line[c]) for line in texts if line[c] is not None) for c in range(grid.width)]
+
+
+def _best_header(sheet: Sheet, grid: Grid) -> tuple[int, int]:
+    """The row where the header starts, and how many fields it names."""
+    known = {normal(name) for one in sheet.fields.values() for name in names_of(one)}
+    best = (0, 0)
+    for row in range(min(grid.height, HEADER_SEARCH_ROWS)):
+        score = sum(normal(text) in known for text in _header_text(grid, row, sheet.header_rows) if text)
+        if score > best[1]:
+            best = (row, score)
+    return best
+
+
+def _read_part(
+    layout: Layout, study: Study, sheet: Sheet, source: Source, grid: Grid
+) -> tuple[Part, Mapping[str, TableColumn]] | None:
+    where = {"source": source.alias, "sheet": sheet.key}
+    start, score = _best_header(sheet, grid)
+    fields = {normal(name): one for one in reversed(sheet.fields.values()) for name in names_of(one)}
+    headers = _header_text(grid, start, sheet.header_rows) if score else []
+    columns, unknown = _columns(layout, where, headers, fields, start)
+    subject = sheet.subject_field
+    if subject not in columns:
+        layout.rejected["no-header"] += _cells(grid)
+        layout.findings.append(
+            Finding(
+                rule="no-header",
+                severity="error",
+                field=subject,
+                **where,
+                expected=sheet.fields[subject].column or subject,
+                message=f"No header row with the patient's column was found in the first {HEADER_SEARCH_ROWS} rows.",
+                suggestion="Name the column's header under `alias` of the field.",
+            )
+        )
+        return None
+    body = start + sheet.header_rows
+    layout.ignored["header and preamble"] += 0
+    rows, filled = _data_rows(layout, where, grid, body, columns[subject])
+    for header, column in unknown.items():
+        cells = int(np.count_nonzero(_codes(grid, column)[body:]))
+        layout.rejected["unknown-column"] += cells
+        layout.findings.append(
+            Finding(
+                rule="unknown-column",
+                severity="error",
+                **where,
+                cell=cell_address(start, column),
+                found=header,
+                message=f"Column {column_letters(column)} is in no field of the mapping; {cells} cells were not loaded.",
+                suggestion="Map it, or give it `ignore:` with a reason.",
+            )
+        )
+    layout.findings.extend(
+        Finding(
+            rule="missing-column",
+            severity="warning",
+            field=one.name,
+            **where,
+            expected=one.column or one.name,
+            message="The sheet has no such column; what earlier files said in it stays.",
+        )
+        for one in sheet.fields.values()
+        if one.name not in columns and not one.ignore
+    )
+    part = Part(source.alias, sheet.key, rows, columns)
+    return part, {name: TableColumn(_codes(grid, c)[rows], grid.columns[c].distinct) for name, c in columns.items()}
+
+
+def _codes(grid: Grid, column: int) -> np.ndarray:
+    return np.frombuffer(grid.columns[column].codes, dtype=np.uint32).astype(np.int32)
+
+
+def _columns(
+    layout: Layout, where: Mapping[str, str], headers: Sequence[str], fields: Mapping[str, Field], row: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Which field stands in which column, and the headers that no field claims."""
+    columns: dict[str, int] = {}
+    unknown: dict[str, int] = {}
+    for column, header in enumerate(headers):
+        one = fields.get(normal(header))
+        if not header:
+            continue
+        if one is None:
+            unknown[header] = column
+        elif one.name in columns:
+            layout.findings.append(
+                Finding(
+                    rule="duplicate-column",
+                    severity="error",
+                    field=one.name,
+                    cell=cell_address(row, column),
+                    **where,
+                    message=f"Two columns say they are this field; {column_letters(columns[one.name])} was read.",
+                    suggestion="Rename or remove one of them.",
+                )
+            )
+            unknown[header] = column
+        else:
+            columns[one.name] = column
+    return columns, unknown
+
+
+def _data_rows(
+    layout: Layout, where: Mapping[str, str], grid: Grid, body: int, subject: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that hold a patient, and how many cells each row has filled; what else stands there is told."""
+    counts = np.zeros(grid.height, dtype=np.int32)
+    for column in range(grid.width):
+        counts += _codes(grid, column) != 0
+    has_id: Mask = _codes(grid, subject) != 0
+    has_id[:body] = False
+    last = int(np.flatnonzero(has_id)[-1]) if has_id.any() else body - 1
+    for row in np.flatnonzero((counts > 0) & ~has_id).tolist():
+        if row < body:
+            continue
+        cell = next(cell_address(row, c) for c in range(grid.width) if grid.cell(row, c) is not None)
+        if row > last and counts[row] <= NOTE_CELLS:
+            layout.ignored["text below the data"] += int(counts[row])
+            layout.findings.append(
+                Finding(
+                    rule="text-below-data",
+                    severity="message",
+                    cell=cell,
+                    **where,
+                    message="A total or a note below the data was left out.",
+                )
+            )
+        else:
+            layout.rejected["no-subject"] += int(counts[row])
+            layout.findings.append(
+                Finding(
+                    rule="no-subject",
+                    severity="error",
+                    cell=cell,
+                    **where,
+                    message="The row names no patient; it was not loaded.",
+                    suggestion="Fill in the patient's id.",
+                )
+            )
+    return np.flatnonzero(has_id), counts

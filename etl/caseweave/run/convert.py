@@ -1,0 +1,192 @@
+"""One run in memory: sources through the plan to facts, and the two renderers ready to speak."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from caseweave.identity.keyfile import ProjectKey
+from caseweave.identity.subjects import GivenResolver, KeyedResolver
+from caseweave.issues import Finding
+from caseweave.plan.apply import Applied, apply
+from caseweave.plan.layout import Layout, lay_out
+from caseweave.shapes.fhir import fhir_shapes
+from caseweave.shapes.omop import omop_shapes
+from caseweave.spec.models import Study
+from caseweave.targets.fhir.fragments import Coder
+from caseweave.targets.fhir.render import STUDY_TAG, FhirRenderer, FhirSettings
+from caseweave.targets.omop.about import describe
+from caseweave.targets.omop.concepts import Concepts
+from caseweave.targets.omop.rows import OmopBuilder, OmopSettings
+from caseweave.targets.omop.write import Database
+from caseweave.terms import Systems, Terms, conventions, displays, systems
+from caseweave.terms.presence import presence
+from caseweave.terms.systems import System
+from caseweave.values.grid import Source
+from caseweave.values.types import Missing
+
+OUTCOMES = ("loaded", "ignored", "missing", "rejected")
+
+
+@dataclass
+class Conversion:
+    """What a run made of its sources.
+
+    Arguments: `units` are (patient, sheet) for every patient of the run and every sheet that its sources contain.
+    """
+
+    study: Study
+    layout: Layout
+    applied: Applied
+    key: ProjectKey
+    terms: Terms
+    systems: Systems
+
+    @property
+    def findings(self) -> list[Finding]:
+        return self.applied.findings
+
+    @property
+    def sheets(self) -> tuple[str, ...]:
+        return tuple(self.applied.sheets)
+
+    @cached_property
+    def units(self) -> list[tuple[str, str]]:
+        return [(subject, sheet) for subject in self.applied.facts.subjects for sheet in self.sheets]
+
+    @cached_property
+    def content_key(self) -> bytes:
+        return self.key.subkey("content")
+
+    @cached_property
+    def fhir(self) -> FhirRenderer:
+        """The FHIR renderer over the facts."""
+        study = self.study
+        local = {"LOCAL": System("LOCAL", f"urn:caseweave:study:{study.name}")}
+        texts = {code: one.text for code, one in displays().items()}
+        settings = FhirSettings(
+            shapes=fhir_shapes(),
+            coder=Coder({**self.systems.systems, **local}, texts),
+            presence=presence(),
+            profiles=self.systems.profiles,
+            extensions=self.systems.extensions,
+            identifier_system=str(
+                study.fhir.get("identifier_system") or f"urn:caseweave:project:{study.project or study.name}"
+            ),
+            tags=((STUDY_TAG, study.name),),
+            emit_missing=study.missing.emit,
+        )
+        return FhirRenderer(self.applied.facts, settings)
+
+    @cached_property
+    def omop(self) -> OmopBuilder:
+        """The OMOP builder over the facts."""
+        cdm = str(self.study.omop.get("cdm") or "5.4")
+        shapes = omop_shapes(cdm, oncology=cdm == "5.3", imaging=bool(self.study.omop.get("imaging", True)))  # type: ignore[arg-type]
+        concepts = Concepts(self.terms, self.systems.systems, conventions())
+        anchor = self.study.anchor.date if self.study.anchor else None
+        return OmopBuilder(self.applied.facts, OmopSettings(shapes, concepts, presence(), anchor))
+
+    @cached_property
+    def balance(self) -> dict[str, int]:
+        """Every non-empty data cell once: rejected, else loaded, else missing, else ignored; out of the lineage."""
+        counts: Counter[str] = Counter()
+        counts["rejected"] += sum(self.layout.rejected.values())
+        counts["ignored"] += sum(self.layout.ignored.values())
+        for facts in self.applied.sheets.values():
+            for name, column in facts.table.columns.items():
+                if name in facts.table.joined:
+                    continue
+                typed = column.codes != 0
+                converted = facts.columns.get(name)
+                rejected = typed & ~facts.rows.usable
+                if converted is not None:
+                    rejected |= typed & converted.rejected
+                    missing_value = np.array([isinstance(v, Missing) for v in converted.column.values], dtype=bool)
+                    missing = typed & missing_value[converted.column.codes]
+                else:
+                    missing = np.zeros(facts.table.size, dtype=bool)
+                loaded = typed & facts.loaded[name] & ~rejected & ~missing
+                missing &= ~rejected
+                counts["rejected"] += int(rejected.sum())
+                counts["loaded"] += int(loaded.sum())
+                counts["missing"] += int(missing.sum())
+                counts["ignored"] += int((typed & ~rejected & ~loaded & ~missing).sum())
+        return {"cells": sum(counts[one] for one in OUTCOMES), **{one: counts[one] for one in OUTCOMES}}
+
+    @cached_property
+    def patients(self) -> list[str]:
+        """The pseudonyms of those who have a fact of pattern `patient`: to whom later rows may belong."""
+        facts = self.applied.facts
+        known = {int(n) for batch in facts if batch.pattern.name == "patient" for n in batch.subjects}
+        return [facts.subjects[n] for n in sorted(known)]
+
+    def rows_of(self, alias: str) -> int:
+        """How many data rows a source gave."""
+        return sum(
+            len(part.rows)
+            for facts in self.applied.sheets.values()
+            for part in facts.table.parts
+            if part.source == alias
+        )
+
+    def parity(self) -> dict[str, Any]:
+        """How many facts each model tells, and by reason those that OMOP leaves out (DESIGN 2, parity)."""
+        facts = self.applied.facts
+        told = sum(int((self.omop.main(number) >= 0).sum()) for number in range(len(facts.batches)))
+        reasons: Counter[str] = Counter()
+        for (_, reason), count in self.omop.left_out.items():
+            reasons[reason] += count
+        return {"facts": len(facts), "omop": told, "left_out": dict(reasons.most_common())}
+
+    def concepts(self) -> dict[str, int]:
+        """How the codes of the run fared in OMOP: with a standard concept, or without."""
+        seen = [one for one in self.omop.settings.concepts.seen.values() if one.status != "convention"]
+        return {"codes": len(seen), "standard": sum(1 for one in seen if one.concept_id)}
+
+    def describe(self, database: Database) -> None:
+        """Say in CDM_SOURCE and METADATA where the rows come from; once."""
+        describe(
+            database,
+            self.study.name,
+            self.study.title.get("en", self.study.name),
+            self.study.version,
+            self.terms.release,
+            self.study.anchor.date if self.study.anchor else None,
+        )
+
+
+def convert(
+    study: Study,
+    sources: Sequence[Source],
+    *,
+    key: ProjectKey,
+    terms: Terms,
+    today: datetime.date | None = None,
+    site: str = "",
+    known_subjects: frozenset[str] = frozenset(),
+) -> Conversion:
+    """Turn sources into facts; no files are written, nothing is sent.
+
+    Arguments: `key` of the project; `today` is the day after which dates lie in the future; `site` of all patients
+    where the study doesn't tell it; `known_subjects` are patients of earlier runs.
+    """
+    layout = lay_out(study, sources)
+    resolver = GivenResolver() if study.subject == "given" else KeyedResolver(key)
+    applied = apply(
+        study,
+        layout,
+        resolver,
+        key,
+        presence(),
+        today=today or datetime.date.today(),
+        site=site,
+        known_subjects=known_subjects,
+    )
+    return Conversion(study, layout, applied, key, terms, systems())

@@ -1,0 +1,226 @@
+"""The main job: sources in, FHIR and OMOP out, every cell accounted for; a second run writes only the difference."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from caseweave.identity.keyfile import project_key
+from caseweave.issues import count_by_severity
+from caseweave.run.convert import Conversion, convert
+from caseweave.run.lineage import write_lineage
+from caseweave.run.reports import rows_of, write_findings
+from caseweave.run.sides import side_by_side
+from caseweave.run.worklist import write_worklist
+from caseweave.run.workspace import LAYOUT, Workspace, write_json
+from caseweave.sources import read_sources
+from caseweave.spec.models import Study
+from caseweave.targets.fhir.write import FhirWriter
+from caseweave.targets.ledger import Difference, Ledger
+from caseweave.targets.omop.sqlite import SqliteDatabase
+from caseweave.targets.omop.write import OmopWriter
+from caseweave.terms import open_terms
+from caseweave.values.grid import Source
+from caseweave.version import __version__
+
+
+@dataclass
+class Clock:
+    """Seconds per step, in the order in which they came."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is to go.
+
+    Arguments: `key_file` of the project; `vocabulary`, an Athena download; `site` of all patients; `stream` of sources
+    that speak for themselves; `password` of protected workbooks; `today`, after which dates lie in the future.
+    """
+
+    key_file: Path | None = None
+    vocabulary: Path | None = None
+    site: str = ""
+    stream: str = "main"
+    password: str | None = None
+    today: datetime.date | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: the manifest as written, and the exit code of DESIGN 6."""
+
+    manifest: Mapping[str, Any]
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What a target was sent: numbers of new, changed, vanished and unchanged records, per type or table."""
+
+    new: int
+    changed: int
+    vanished: int
+    same: int
+    written: Mapping[str, int]
+    total: Mapping[str, int]
+
+
+def run(study: Study, paths: Sequence[Path], workspace: Workspace, options: Options = Options()) -> Outcome:
+    """Run a study's sources into its workspace.
+
+    Raises SourceError for a file that can't be read, MappingError for a study that can't be compiled, Refusal where
+    the workspace belongs to another study or key; then nothing is changed.
+    """
+    clock = Clock()
+    with clock.step("read"):
+        sources = read_sources(paths, password=options.password)
+    workspace.create()
+    with workspace.locked():
+        state = workspace.read_state()
+        key = project_key(
+            study.project or study.name, key_file=options.key_file, known=state.get("key"), workspace=workspace.root
+        )
+        state = workspace.require(study.name, key)
+        with clock.step("terms"):
+            terms = open_terms(options.vocabulary)
+        with clock.step("apply"):
+            conversion = convert(
+                study,
+                sources,
+                key=key,
+                terms=terms,
+                today=options.today,
+                site=options.site,
+                known_subjects=frozenset(state.get("subjects", ())),
+            )
+        number = int(state.get("runs", 0)) + 1
+        remember(workspace, conversion, state, number - 1)
+
+        def fhir() -> Delivered:
+            return deliver_fhir(conversion, workspace, options.stream)
+
+        def omop() -> Delivered:
+            return deliver_omop(conversion, workspace, options.stream)
+
+        with clock.step("write"):
+            sent_fhir, sent_omop = side_by_side(fhir, omop)
+        with clock.step("report"):
+            if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
+                write_lineage(workspace.lineage, number, conversion)
+            manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock)
+        remember(workspace, conversion, state, number)
+    return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
+
+
+def remember(workspace: Workspace, conversion: Conversion, state: Mapping[str, Any], runs: int) -> None:
+    """Write what the workspace remembers; before anything is delivered too, so that a run that dies can be repeated."""
+    subjects = {*state.get("subjects", ()), *(conversion.patients if runs else ())}
+    write_json(
+        workspace.state,
+        {
+            "layout": LAYOUT,
+            "study": conversion.study.name,
+            "key": conversion.key.check_value,
+            "runs": runs,
+            "subjects": sorted(subjects),
+        },
+    )
+
+
+def deliver_fhir(conversion: Conversion, workspace: Workspace, stream: str) -> Delivered:
+    """Bring DIR/fhir to what the run says."""
+    writer = FhirWriter(conversion.fhir, conversion.content_key, conversion.units, conversion.sheets)
+    with workspace.open_ledger() as connection:
+        change, written = writer.write(workspace.fhir, Ledger(connection, "fhir", conversion.study.name, stream))
+    total = {path.name.removesuffix(".ndjson"): _lines(path) for path in sorted(workspace.fhir.glob("*.ndjson"))}
+    return _delivered(change, written, {name: count for name, count in total.items() if count})
+
+
+def deliver_omop(conversion: Conversion, workspace: Workspace, stream: str) -> Delivered:
+    """Bring DIR/omop.sqlite to what the run says."""
+    writer = OmopWriter(conversion.omop, conversion.content_key, conversion.units, conversion.sheets)
+    with SqliteDatabase(workspace.omop, conversion.omop.settings.shapes) as database:
+        change = writer.write(database, conversion.study.name, stream)
+        conversion.describe(database)
+        total = database.count()
+    return _delivered(change, writer.written, total)
+
+
+def _delivered(change: Difference, written: Counter[str], total: Mapping[str, int]) -> Delivered:
+    return Delivered(
+        len(change.new), len(change.changed), len(change.vanished), change.same, dict(written), dict(total)
+    )
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+
+
+def report(
+    conversion: Conversion,
+    workspace: Workspace,
+    sources: Sequence[Source],
+    number: int,
+    fhir: Delivered,
+    omop: Delivered,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Write findings, work list and manifest; returns the manifest."""
+    names = {source.alias: source.path for source in sources}
+    rows = rows_of(conversion.findings, conversion.key, names)
+    write_findings(workspace.root, workspace.private, rows)
+    write_worklist(workspace.private, conversion)
+    write_json(
+        workspace.private / "sources.json",
+        [{"alias": one.alias, "path": one.path, "sha256": one.sha256} for one in sources],
+    )
+    study = conversion.study
+    manifest = {
+        "run": number,
+        "caseweave": __version__,
+        "study": {"name": study.name, "version": study.version, "digest": study.digest},
+        "sources": [
+            {"alias": one.alias, "sha256": one.sha256, "rows": conversion.rows_of(one.alias)} for one in sources
+        ],
+        "balance": conversion.balance,
+        "subjects": len(conversion.applied.facts.subjects),
+        "facts": len(conversion.applied.facts),
+        "findings": count_by_severity(conversion.findings),
+        "fhir": fhir.total,
+        "omop": omop.total,
+        "parity": conversion.parity(),
+        "concepts": conversion.concepts(),
+        "targets": {
+            name: {"new": one.new, "changed": one.changed, "retracted": one.vanished, "unchanged": one.same}
+            for name, one in (("fhir", fhir), ("omop", omop))
+        },
+        "timings_s": clock.seconds,
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    write_json(workspace.manifest, manifest)
+    return manifest
+
+
+def peak_memory_mb() -> int | None:
+    """The most memory that this process or a child of its has held; None where the platform doesn't tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return max(peaks) // 1024

@@ -1,0 +1,101 @@
+"""What a run leaves to read: findings for everyone (without what was typed), findings at home, the work list."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from caseweave.identity.keyfile import ProjectKey
+from caseweave.issues import Finding
+from caseweave.run.workspace import write_json
+
+PUBLIC = ("id", "severity", "rule", "source", "sheet", "cell", "field", "subject", "expected", "message")
+PRIVATE = (
+    "id",
+    "severity",
+    "rule",
+    "file",
+    "sheet",
+    "cell",
+    "field",
+    "subject",
+    "found",
+    "expected",
+    "message",
+    "suggestion",
+)
+ORDER = {"error": 0, "warning": 1, "message": 2}
+
+
+def finding_id(key: ProjectKey, finding: Finding) -> str:
+    """An id that stays the same while the problem does: of patient, sheet, field and rule, never of source or cell.
+
+    A finding that names no patient is told apart by its cell.
+    """
+    import hashlib
+
+    who = finding.subject or finding.cell
+    said = "\x1f".join((finding.sheet, finding.field, who, finding.rule)).encode()
+    digest = hashlib.blake2b(said, key=key.subkey("finding"), digest_size=10).digest()
+    return base64.b32encode(digest).decode("ascii").lower()
+
+
+def rows_of(findings: Iterable[Finding], key: ProjectKey, names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Findings as rows, the gravest first; ids of equal problems in one patient's sheet are counted on."""
+    ordered = sorted(findings, key=lambda one: (ORDER[one.severity], one.source, one.sheet, _place(one.cell), one.rule))
+    seen: Counter[str] = Counter()
+    rows = []
+    for one in ordered:
+        base = finding_id(key, one)
+        seen[base] += 1
+        rows.append(
+            {
+                "id": base if seen[base] == 1 else f"{base}-{seen[base]}",
+                "severity": one.severity,
+                "rule": one.rule,
+                "source": one.source,
+                "file": names.get(one.source, ""),
+                "sheet": one.sheet,
+                "cell": one.cell,
+                "field": one.field,
+                "subject": one.subject,
+                "found": one.found,
+                "expected": one.expected,
+                "message": one.message,
+                "suggestion": one.suggestion,
+            }
+        )
+    return rows
+
+
+def _place(cell: str) -> tuple[int, str]:
+    letters = cell.rstrip("0123456789")
+    return int(cell[len(letters) :] or 0), letters.rjust(4)
+
+
+def write_findings(root: Path, private: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write findings.csv and findings.json, and private/findings.csv with what was typed."""
+    write_csv(root / "findings.csv", PUBLIC, rows)
+    write_json(root / "findings.json", [{name: row[name] for name in PUBLIC} for row in rows])
+    write_csv(private / "findings.csv", PRIVATE, rows)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a csv whole or not at all; a text that a spreadsheet would take for a formula is kept a text."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows([_safe(str(row[name])) for name in columns] for row in rows)
+    part = path.with_name(path.name + ".part")
+    part.write_text(text.getvalue(), encoding="utf-8", newline="")
+    os.replace(part, path)
+
+
+def _safe(text: str) -> str:
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t") else text

@@ -1,0 +1,135 @@
+"""Values as FHIR JSON: one table from (kind of value, FHIR type) to bytes, filled once per distinct value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from caseweave.terms.systems import System
+from caseweave.values.types import Code, Coding, Integer, Missing, Quantity, Value
+
+UCUM_URL = "http://unitsofmeasure.org"
+# how a unit is said to a reader; where it isn't named the UCUM code says it well enough
+UNIT_NAMES = {"a": "years", "mo": "months", "wk": "weeks", "d": "days", "1": "1", "{score}": "score"}
+
+
+@dataclass(frozen=True)
+class Coder:
+    """Knows the url of each system and the display of each code."""
+
+    systems: Mapping[str, System]
+    displays: Mapping[tuple[str, str], str]
+
+    def coding(self, coding: Coding) -> dict[str, str] | None:
+        """One coding as FHIR writes it; None where its system has no url and so never reaches FHIR."""
+        system = self.systems.get(coding.system)
+        if system is None or not system.url:
+            return None
+        written = {"system": system.url, "code": coding.code}
+        display = self.displays.get((coding.system, coding.code))
+        return {**written, "display": display} if display else written
+
+    def codings(self, code: Code) -> list[dict[str, str]]:
+        return [written for coding in code.codings if (written := self.coding(coding))]
+
+
+def _concept(value: Code, coder: Coder) -> object:
+    codings = coder.codings(value)
+    text = value.label or value.local
+    if not codings:
+        return {"text": text} if text else None
+    return {"coding": codings, "text": text} if text else {"coding": codings}
+
+
+def _coding(value: Code, coder: Coder) -> object:
+    codings = coder.codings(value)
+    return codings[0] if codings else None
+
+
+def _code(value: Code, coder: Coder) -> object:
+    return value.codings[0].code if value.codings else value.local
+
+
+def _label(value: Code, coder: Coder) -> object:
+    return value.label or value.local or value.codings[0].code
+
+
+def decimal(number: str) -> orjson.Fragment:
+    """A number with its digits as they were written: 4.30 stays 4.30 (FHIR R4, 2.24.0.1, decimal)."""
+    return orjson.Fragment(number)
+
+
+def _quantity(value: Quantity, coder: Coder) -> object:
+    written: dict[str, object] = {"value": decimal(value.number)}
+    if value.comparator:
+        written["comparator"] = value.comparator
+    return {**written, "unit": UNIT_NAMES.get(value.unit, value.unit), "system": UCUM_URL, "code": value.unit}
+
+
+def _count(value: Integer, coder: Coder) -> object:
+    return _quantity(Quantity(str(value.number), "1"), coder)
+
+
+# (kind, FHIR type) -> how it is written; what isn't here can't be written so, and the linter says it
+WRITERS: dict[tuple[str, str], Callable[[object, Coder], object]] = {}
+
+
+def _register(kinds: str, types: str, write: Callable[..., object]) -> None:
+    WRITERS.update({(kind, fhir_type): write for kind in kinds.split() for fhir_type in types.split()})
+
+
+_register("code", "CodeableConcept", _concept)
+_register("code", "Coding", _coding)
+_register("code", "code", _code)
+_register("code", "string markdown", _label)
+_register("code", "Annotation", lambda value, coder: {"text": _label(value, coder)})
+_register("quantity", "Quantity SimpleQuantity Age Duration", _quantity)
+_register("quantity", "decimal", lambda value, coder: decimal(value.number))
+_register("quantity", "integer unsignedInt positiveInt", lambda value, coder: int(float(value.number)))
+_register("integer", "integer unsignedInt positiveInt", lambda value, coder: value.number)
+_register("integer", "Quantity SimpleQuantity", _count)
+_register("integer", "decimal", lambda value, coder: value.number)
+_register("integer", "string", lambda value, coder: str(value.number))
+_register("text", "string markdown code uri url id oid canonical base64Binary", lambda value, coder: value.text)
+_register("text", "CodeableConcept Annotation", lambda value, coder: {"text": value.text})
+_register("boolean", "boolean", lambda value, coder: value.truth)
+_register("day month year", "dateTime date", lambda value, coder: value.iso)
+_register("day", "instant", lambda value, coder: f"{value.iso}T00:00:00Z")
+_register("day month year", "string", lambda value, coder: value.iso)
+_register("missing", "CodeableConcept", lambda value, coder: _concept(absent_reason(value), coder))
+
+# which types a choice element takes for each kind, the best first
+CHOICES: dict[str, tuple[str, ...]] = {
+    "code": ("CodeableConcept", "Coding", "string"),
+    "quantity": ("Quantity", "SimpleQuantity", "Age", "Duration", "decimal"),
+    "integer": ("integer", "unsignedInt", "positiveInt", "Quantity"),
+    "text": ("string", "CodeableConcept", "Annotation"),
+    "boolean": ("boolean",),
+    "day": ("dateTime", "date"),
+    "month": ("dateTime", "date"),
+    "year": ("dateTime", "date"),
+    "link": ("Reference",),
+}
+
+
+def absent_reason(value: Missing) -> Code:
+    """A declared missing value as a code of FHIR's data-absent-reason."""
+    return Code((Coding("DAR", value.reason),))
+
+
+def fragment(value: Value, fhir_type: str, coder: Coder) -> bytes | None:
+    """One value as JSON for an element of `fhir_type`; None where it can't be written so."""
+    write = WRITERS.get((value.kind, fhir_type))
+    written = write(value, coder) if write else None
+    return None if written is None else orjson.dumps(written)
+
+
+def fragments(values: Sequence[Value | None], fhir_type: str, coder: Coder) -> list[bytes | None]:
+    """All distinct values of a slot as JSON, in their order.
+
+    >>> fragments([None, Integer(3)], "integer", Coder({}, {}))
+    [None, b'3']
+    """
+    return [None if value is None else fragment(value, fhir_type, coder) for value in values]

@@ -1,0 +1,273 @@
+"""Facts into FHIR R4 resources: one template per variant of a statement, filled once per fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+
+from caseweave.plan.conditions import holds
+from caseweave.plan.facts import FactBatch, Facts, Indices, Mask, SlotColumn
+from caseweave.plan.variants import combine
+from caseweave.shapes.fhir import FhirShapes
+from caseweave.spec.evaluate import Presence
+from caseweave.spec.pattern import Rendering
+from caseweave.targets.fhir.fragments import Coder, fragments
+from caseweave.targets.fhir.tree import Assembler, Hole, Piece, Tree, compile_tree, slots_of
+from caseweave.values.types import Boolean, Value
+
+STUDY_TAG = "urn:caseweave:study"
+PRESENT: tuple[Value | None, ...] = (None, Boolean(True))
+
+
+@dataclass(frozen=True)
+class FhirSettings:
+    """What the study and the house give to every resource.
+
+    Arguments: `identifier_system` of the pseudonyms; `tags` as (system, code); `profiles` and `extensions` from alias
+    to url; `emit_missing`, whether a declared missing value becomes a dataAbsentReason.
+    """
+
+    shapes: FhirShapes
+    coder: Coder
+    presence: Presence
+    profiles: Mapping[str, str]
+    extensions: Mapping[str, str]
+    identifier_system: str
+    tags: tuple[tuple[str, str], ...] = ()
+    emit_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One rendering of one statement: its tree, and behind the fact id the suffix of its resources."""
+
+    rendering: Rendering
+    tree: Tree
+    suffix: bytes
+    slots: frozenset[str]
+
+
+@dataclass
+class FhirRenderer:
+    """Renders a batch of facts; knows which renderings each fact has, so that no reference dangles."""
+
+    facts: Facts
+    settings: FhirSettings
+    compiled: list[list[Compiled]] = field(init=False)
+    emitted: list[list[Mask]] = field(init=False)
+    main: list[Indices] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.compiled = [self._compile(batch) for batch in self.facts]
+        self.emitted = [
+            [holds(one.rendering.when, self.columns(batch), len(batch), self.settings.presence) for one in compiled]
+            for batch, compiled in zip(self.facts, self.compiled, strict=True)
+        ]
+        self.main = [_first_true(masks, len(batch)) for batch, masks in zip(self.facts, self.emitted, strict=True)]
+
+    def _compile(self, batch: FactBatch) -> list[Compiled]:
+        settings = self.settings
+        found: list[Compiled] = []
+        changes, without = batch.settings["fhir.set"], batch.settings["without"]
+        assert isinstance(changes, Mapping) and isinstance(without, frozenset)
+        for place, rendering in enumerate(() if "fhir" in without else batch.pattern.fhir):
+            tree = compile_tree(
+                {**rendering.tree, **(changes if place == 0 else {})},
+                settings.shapes,
+                settings.coder,
+                settings.extensions,
+                rendering.file,
+                rendering.line,
+            )
+            suffix = f"-{rendering.name}".encode() if place and rendering.name else b""
+            found.append(Compiled(rendering, tree, suffix, frozenset(slots_of(tree.root))))
+        return found
+
+    def columns(self, batch: FactBatch) -> dict[str, SlotColumn]:
+        """The slots of a batch, links among them as present or absent."""
+        links = {name: SlotColumn((link.index >= 0).astype(np.int32), PRESENT) for name, link in batch.links.items()}
+        return {**batch.slots, **links}
+
+    def resources(
+        self, number: int, chosen: Indices | None = None, place: int | None = None
+    ) -> Iterator[tuple[str, Indices, list[bytes]]]:
+        """Yield (resource type, facts, JSON lines) of one batch, variant by variant.
+
+        Arguments: `number` of the batch; `chosen` facts of it, all where None; `place` of the only rendering wanted.
+        """
+        batch = self.facts.batches[number]
+        for here, (compiled, mask) in enumerate(zip(self.compiled[number], self.emitted[number], strict=True)):
+            if place is not None and here != place:
+                continue
+            which = np.flatnonzero(mask).astype(np.int32) if chosen is None else chosen[mask[chosen]]
+            if len(which):
+                yield from self._variants(number, batch, compiled, which)
+
+    def _variants(
+        self, number: int, batch: FactBatch, compiled: Compiled, which: Indices
+    ) -> Iterator[tuple[str, Indices, list[bytes]]]:
+        shape = _Shape(self, number, batch, compiled, which)
+        combos, variant_of = combine(shape.columns, len(which))
+        order = np.argsort(variant_of, kind="stable")
+        bounds = np.searchsorted(variant_of[order], np.arange(len(combos) + 1))
+        for place, combo in enumerate(combos.tolist()):
+            inside = order[bounds[place] : bounds[place + 1]]
+            yield compiled.tree.resource_type, which[inside], shape.lines(combo, which[inside])
+
+
+@dataclass
+class _Shape:
+    """The columns that decide a fact's variant, and the way from one combination of them to its lines."""
+
+    renderer: FhirRenderer
+    number: int
+    batch: FactBatch
+    compiled: Compiled
+    which: Indices
+
+    def __post_init__(self) -> None:
+        settings, batch = self.renderer.settings, self.batch
+        needed = self.compiled.slots | {need.slot for claim in self.compiled.rendering.profiles for need in claim.needs}
+        self.slots = sorted(slot for slot in needed if slot in batch.slots)
+        self.links = sorted(slot for slot in needed if slot.partition(".")[0] in batch.links)
+        self.siblings = sorted(slot for slot in needed if slot.startswith("self."))
+        self.kinds = {slot: _kinds(batch.slots[slot].values) for slot in self.slots}
+        columns = self.renderer.columns(batch)
+        self.columns: list[Indices] = [
+            *(self.kinds[slot][1][batch.slots[slot].codes[self.which]] for slot in self.slots),
+            *(self.linked(slot)[self.which] for slot in self.links),
+            *(self.sibling(slot)[self.which].astype(np.int32) for slot in self.siblings),
+            *(
+                holds(c, columns, len(batch), settings.presence)[self.which].astype(np.int32)
+                for c in self.compiled.tree.conditions
+            ),
+        ]
+
+    def linked(self, slot: str) -> Indices:
+        """For each fact, which rendering of the linked fact it can refer to, plus one; 0 where none."""
+        name, _, rendering = slot.partition(".")
+        link = self.batch.links[name]
+        if rendering:
+            place = _place(self.renderer.compiled[link.batch], rendering)
+            found = np.where(self.renderer.emitted[link.batch][place], place, -1).astype(np.int32)
+        else:
+            found = self.renderer.main[link.batch]
+        if not len(found):
+            return np.zeros(len(self.batch), dtype=np.int32)
+        return np.where(link.index >= 0, found[link.index] + 1, 0).astype(np.int32)
+
+    def sibling(self, slot: str) -> Mask:
+        place = _place(self.renderer.compiled[self.number], slot.partition(".")[2])
+        return self.renderer.emitted[self.number][place]
+
+    def lines(self, combo: Sequence[int], facts: Indices) -> list[bytes]:
+        kinds: dict[str, str] = {"subject": "link", "pseudonym": "text", "identifier_system": "text"}
+        places: dict[str, int] = {}
+        rest = list(combo)
+        for slot in self.slots:
+            kind = self.kinds[slot][0][rest.pop(0)]
+            if kind:
+                kinds[slot] = kind
+        for slot in [*self.links, *self.siblings]:
+            place = rest.pop(0)
+            if place:
+                kinds[slot], places[slot] = "link", place - 1
+        settings, rendering = self.renderer.settings, self.compiled.rendering
+        assembler = Assembler(
+            kinds, [bool(flag) for flag in rest], settings.emit_missing, rendering.file, rendering.line
+        )
+        pieces = assembler.object(self.compiled.tree.root, context_has_reason=self.has_reason())
+        head = self.head([claim.profile for claim in rendering.profiles if claim.holds(kinds)])
+        body = [b"{}"] if pieces is None else pieces
+        first: list[Piece] = [head, b"," if len(body) > 2 else b"", *body[1:]]
+        return self.fill(
+            [
+                b'{"resourceType":"%s","id":"' % self.compiled.tree.resource_type.encode(),
+                Hole("id", "id"),
+                self.compiled.suffix + b'"',
+                *first,
+            ],
+            facts,
+            places,
+        )
+
+    def has_reason(self) -> bool:
+        children = self.renderer.settings.shapes.children(self.compiled.tree.resource_type)
+        return any(child.name == "dataAbsentReason" for child in children)
+
+    def head(self, claimed: Sequence[str]) -> bytes:
+        settings = self.renderer.settings
+        meta: dict[str, object] = {}
+        if claimed:
+            meta["profile"] = [settings.profiles[alias] for alias in claimed]
+        if settings.tags:
+            meta["tag"] = [{"system": system, "code": code} for system, code in settings.tags]
+        return b',"meta":' + orjson.dumps(meta) if meta else b""
+
+    def fill(self, pieces: Sequence[Piece], facts: Indices, places: Mapping[str, int]) -> list[bytes]:
+        template: list[bytes] = []
+        columns: list[list[bytes]] = []
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                template.append(piece.replace(b"%", b"%%"))
+                continue
+            column = self.column(piece, facts, places)
+            if isinstance(column, bytes):
+                template.append(column.replace(b"%", b"%%"))
+            else:
+                template.append(b"%b")
+                columns.append(column)
+        written = b"".join(template)
+        return [written % values for values in zip(*columns, strict=True)]
+
+    def column(self, hole: Hole, facts: Indices, places: Mapping[str, int]) -> list[bytes] | bytes:
+        batch, settings, renderer = self.batch, self.renderer.settings, self.renderer
+        name, _, _ = hole.slot.partition(".")
+        if hole.slot == "id":
+            return batch.ids[facts].tolist()
+        if hole.slot == "identifier_system":
+            return orjson.dumps(settings.identifier_system)
+        if hole.slot == "pseudonym":
+            return [orjson.dumps(renderer.facts.subjects[n]) for n in batch.subjects[facts].tolist()]
+        if hole.slot == "subject":
+            return _references("Patient", renderer.facts.patient_ids[batch.subjects[facts]].tolist(), b"")
+        if name in batch.links:
+            link = batch.links[name]
+            target = renderer.compiled[link.batch][places[hole.slot]]
+            ids = renderer.facts.batches[link.batch].ids[link.index[facts]].tolist()
+            return _references(target.tree.resource_type, ids, target.suffix)
+        if name == "self":
+            target = renderer.compiled[self.number][_place(renderer.compiled[self.number], hole.slot.partition(".")[2])]
+            return _references(target.tree.resource_type, batch.ids[facts].tolist(), target.suffix)
+        slot = batch.slots[hole.slot]
+        # a constant slot has one value for every fact and stands in the template itself
+        if len(slot.values) == 2:
+            return fragments(slot.values, hole.fhir_type, settings.coder)[1] or b"null"
+        written = fragments(slot.values, hole.fhir_type, settings.coder)
+        return [written[code] or b"null" for code in slot.codes[facts].tolist()]
+
+
+def _references(resource_type: str, ids: Sequence[bytes], suffix: bytes) -> list[bytes]:
+    template = b'{"reference":"' + resource_type.encode() + b"/%b" + suffix + b'"}'
+    return [template % one for one in ids]
+
+
+def _place(compiled: Sequence[Compiled], name: str) -> int:
+    return next(place for place, one in enumerate(compiled) if one.rendering.name == name)
+
+
+def _kinds(values: Sequence[Value | None]) -> tuple[list[str], Indices]:
+    """The kinds that occur among distinct values, and for each value the number of its kind (0 is absent)."""
+    numbers: dict[str, int] = {"": 0}
+    found = [numbers.setdefault("" if value is None else value.kind, len(numbers)) for value in values]
+    return list(numbers), np.array(found, dtype=np.int32)
+
+
+def _first_true(masks: Sequence[Mask], size: int) -> Indices:
+    found = np.full(size, -1, dtype=np.int32)
+    for place in range(len(masks) - 1, -1, -1):
+        found[masks[place]] = place
+    return found

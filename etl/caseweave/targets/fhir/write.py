@@ -1,0 +1,182 @@
+"""Facts into DIR/fhir/<ResourceType>.ndjson: compare with the ledger, render the difference, swap the files in."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from caseweave.plan.facts import FactBatch, SlotColumn
+from caseweave.targets.fhir.render import Compiled, FhirRenderer
+from caseweave.targets.ledger import Difference, Held, Ledger, Unit, compare, digest_bytes, pack
+from caseweave.targets.records import (
+    Hashes,
+    Records,
+    concatenate,
+    grouped,
+    hash_values,
+    id_words,
+    raw_ids,
+    seal,
+    text_ids,
+    unit_digests,
+)
+from caseweave.values.types import Code, Value
+
+
+@dataclass
+class FhirWriter:
+    """Writes what one run made.
+
+    Arguments: as OmopWriter's; `kind_of` numbers kinds of resources as the ledger does: the type, and behind it the
+    suffix of the rendering's ids (`Specimen-specimen`), so that what vanished is found without its statement.
+    """
+
+    renderer: FhirRenderer
+    key: bytes
+    units: Sequence[Unit]
+    sheets: Sequence[str]
+    kind_of: Mapping[str, int] = field(default_factory=dict)
+    keep: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.ids = [raw_ids(batch.ids) for batch in self.renderer.facts]
+
+    def kinds(self) -> list[str]:
+        """The kinds of resources that the run's statements can make."""
+        return sorted({_kind(one) for compiled in self.renderer.compiled for one in compiled})
+
+    def records(self) -> Records:
+        """One record per resource that the run makes, hashed but not rendered."""
+        parts = []
+        for number, batch in enumerate(self.renderer.facts):
+            content = self.content(number, batch)
+            for place, compiled in enumerate(self.renderer.compiled[number]):
+                facts = np.flatnonzero(self.renderer.emitted[number][place]).astype(np.int32)
+                ids = self.ids[number][facts]
+                kind = np.full(len(facts), self.kind_of[_kind(compiled)], dtype=np.uint8)
+                unit = batch.subjects[facts] * len(self.sheets) + self.sheets.index(batch.sheet)
+                with np.errstate(over="ignore"):
+                    sealed = seal(content[facts] + self.template(compiled), ids, place, kind)
+                parts.append(
+                    Records(
+                        unit.astype(np.int32),
+                        ids,
+                        np.full(len(facts), place, dtype=np.uint8),
+                        kind,
+                        np.zeros(len(facts), dtype=np.int32),
+                        sealed,
+                        np.full(len(facts), number, dtype=np.int32),
+                        facts,
+                    )
+                )
+        return concatenate(parts)
+
+    def template(self, compiled: Compiled) -> np.uint64:
+        """What is the same in all resources of a rendering: its tree, rules and profiles, and the tags."""
+        settings = self.renderer.settings
+        # sets are said in their order: that of a frozenset changes from one process to the next
+        claims = [
+            (settings.profiles.get(claim.profile), [(need.slot, sorted(need.kinds)) for need in claim.needs])
+            for claim in compiled.rendering.profiles
+        ]
+        said = (compiled.tree, claims, settings.tags, settings.identifier_system, settings.emit_missing)
+        return np.uint64(hash_values(self.key, "template", [said])[0])
+
+    def content(self, number: int, batch: FactBatch) -> Hashes:
+        """The sum of the hashes of everything that a fact's resources are made of."""
+        total = np.zeros(len(batch), dtype=np.uint64)
+        with np.errstate(over="ignore"):
+            for name, slot in batch.slots.items():
+                total += self.slot_hashes(name, slot)[slot.codes]
+            for name, link in batch.links.items():
+                there = link.index >= 0
+                if not there.any():
+                    continue
+                salt = hash_values(self.key, name, ["link"]) | np.uint64(1)
+                target = link.index[there]
+                main = self.renderer.main[link.batch][target].astype(np.int64).astype(np.uint64)
+                total[there] += (id_words(self.ids[link.batch][target]) + main) * salt
+        return total
+
+    def slot_hashes(self, name: str, slot: SlotColumn) -> Hashes:
+        return hash_values(
+            self.key, name, [None if value is None else (value, self.said(value)) for value in slot.values]
+        )
+
+    def said(self, value: Value) -> tuple[object, ...]:
+        coder = self.renderer.settings.coder
+        return tuple(sorted(map(str, coder.codings(value)))) if isinstance(value, Code) else ()
+
+    def write(self, folder: Path, ledger: Ledger) -> tuple[Difference, Counter[str]]:
+        """Bring the files of a folder to what the run says; the caller commits the ledger's database."""
+        self.kind_of = ledger.kinds(self.kinds())
+        records = self.records()
+        held = {
+            unit: found for unit, found in ledger.read(self.renderer.facts.subjects).items() if unit[1] in self.sheets
+        }
+        change = compare(records, self.units, held, self.keep)
+        written: Counter[str] = Counter()
+        if change:
+            written = self.swap(folder, change)
+        ledger.write(self.ledger_rows(records, change))
+        return change, written
+
+    def swap(self, folder: Path, change: Difference) -> Counter[str]:
+        folder.mkdir(parents=True, exist_ok=True)
+        written: Counter[str] = Counter()
+        stale = self.stale(change)
+        parts = {name: (folder / f"{name}.ndjson.part").open("wb") for name in stale}
+        try:
+            for name, file in parts.items():
+                old = folder / f"{name}.ndjson"
+                if old.exists():
+                    file.writelines(line for line in old.open("rb") if _id_of(line) not in stale.get(name, frozenset()))
+            for name, lines in self.resources(concatenate([change.new, change.changed])):
+                parts[name].write(b"\n".join(lines) + b"\n")
+                written[name] += len(lines)
+        finally:
+            for file in parts.values():
+                file.close()
+        for name in sorted(parts):
+            os.replace(folder / f"{name}.ndjson.part", folder / f"{name}.ndjson")
+        return written
+
+    def stale(self, change: Difference) -> dict[str, set[bytes]]:
+        """Ids whose old lines go, per type; new ones too, should a run have died between the files and the ledger."""
+        found: dict[str, set[bytes]] = {}
+        names = {number: name.partition("-") for name, number in self.kind_of.items()}
+        for records in (change.vanished, change.changed, change.new):
+            for text, kind in zip(text_ids(records.ids), records.kind.tolist(), strict=True):
+                resource_type, dash, suffix = names[kind]
+                found.setdefault(resource_type, set()).add(f"{text}{dash}{suffix}".encode())
+        return found
+
+    def resources(self, wanted: Records) -> Iterator[tuple[str, list[bytes]]]:
+        """Render the resources of some records."""
+        for (batch, place), chosen in grouped(wanted, "batch", "place"):
+            for name, _, lines in self.renderer.resources(batch, wanted.fact[chosen], place):
+                yield name, lines
+
+    def ledger_rows(self, records: Records, change: Difference) -> Iterator[tuple[Unit, Held]]:
+        digests = digest_bytes(unit_digests(records, len(self.units)))
+        touched = np.zeros(len(self.units) + 1, dtype=bool)
+        touched[change.touched] = True
+        mine = records.take(touched[records.unit])
+        mine = mine.take(np.argsort(mine.unit, kind="stable"))
+        bounds = np.searchsorted(mine.unit, np.arange(len(self.units) + 1))
+        for unit in change.touched.tolist():
+            chosen = mine.take(np.arange(bounds[unit], bounds[unit + 1]))
+            yield self.units[unit], Held(digests[unit], None, None, pack(chosen))
+
+
+def _kind(compiled: Compiled) -> str:
+    return compiled.tree.resource_type + compiled.suffix.decode()
+
+
+def _id_of(line: bytes) -> bytes:
+    return line.split(b'"id":"', 1)[1].split(b'"', 1)[0]

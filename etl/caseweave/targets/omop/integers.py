@@ -1,0 +1,68 @@
+"""The integers of OMOP rows: given in the order of fact ids, above what stands there already, stable ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caseweave.plan.facts import Indices
+from caseweave.targets.omop.columns import Reference
+from caseweave.targets.records import Records, grouped
+
+Integers = NDArray[np.int32]
+
+
+@dataclass
+class IntegerMap:
+    """The integer and the table of each fact's row, by batch and rendering."""
+
+    sizes: Mapping[int, int]
+    integers: dict[tuple[int, int], Integers] = field(default_factory=dict)
+    kinds: dict[tuple[int, int], NDArray[np.uint8]] = field(default_factory=dict)
+
+    def put(self, records: Records) -> None:
+        """Learn the integers of records that come from batches of this run."""
+        for (batch, place), rows in grouped(records, "batch", "place"):
+            size = self.sizes[batch]
+            integers = self.integers.setdefault((batch, place), np.zeros(size, dtype=np.int32))
+            kinds = self.kinds.setdefault((batch, place), np.zeros(size, dtype=np.uint8))
+            integers[records.fact[rows]] = records.integer[rows]
+            kinds[records.fact[rows]] = records.kind[rows]
+
+    def follow(self, reference: Reference, facts: Indices, field_concepts: NDArray[np.int32]) -> list[int | None]:
+        """What a reference says for some facts: an integer, or the concept of the field that it is the key of.
+
+        Arguments: `field_concepts` by kind of table.
+        """
+        index, renderings = reference.index[facts], reference.renderings[facts]
+        found = np.zeros(len(facts), dtype=np.int64)
+        for place in np.unique(renderings[index >= 0]).tolist():
+            if place < 0:
+                continue
+            here = (renderings == place) & (index >= 0)
+            spot = (reference.batch, place)
+            if spot not in self.integers:
+                continue
+            rows = index[here]
+            found[here] = (
+                field_concepts[self.kinds[spot][rows]] if reference.field_concept else self.integers[spot][rows]
+            )
+        return [one or None for one in found.tolist()]
+
+
+def allocate(records: Records, above: Mapping[int, int]) -> Integers:
+    """Give integers to new records, per kind of table, in the order of their fact ids and renderings.
+
+    Arguments: `above` is the largest integer in use per kind; kinds that it doesn't name get none (0).
+    """
+    integers = np.zeros(len(records), dtype=np.int32)
+    words = np.ascontiguousarray(records.ids).view(">u4").reshape(len(records), 5)
+    order = np.lexsort((records.place, words[:, 4], words[:, 3], words[:, 2], words[:, 1], words[:, 0], records.kind))
+    kinds = records.kind[order]
+    for kind, start in above.items():
+        rows = order[kinds == kind]
+        integers[rows] = np.arange(start + 1, start + 1 + len(rows), dtype=np.int32)
+    return integers

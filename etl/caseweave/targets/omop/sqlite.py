@@ -1,0 +1,84 @@
+"""The embedded OMOP database: one SQLite file, written in one transaction or, when new, under another name first."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from caseweave.shapes.omop import OmopShapes
+from caseweave.targets.ledger import Ledger
+from caseweave.targets.omop.ddl import create_statements
+
+
+class SqliteDatabase:
+    """Rows in and out of omop.sqlite; a context manager that commits, or leaves everything as it was.
+
+    >>> with SqliteDatabase(Path("omop.sqlite"), omop_shapes()) as database:
+    ...     database.largest("person", "person_id")
+    0
+    """
+
+    def __init__(self, path: Path, shapes: OmopShapes) -> None:
+        self.path, self.shapes = path, shapes
+        self.new = not path.exists()
+        self.file = path.with_suffix(".part") if self.new else path
+
+    def __enter__(self) -> SqliteDatabase:
+        if self.new:
+            self.file.unlink(missing_ok=True)
+        self.connection = sqlite3.connect(self.file, isolation_level=None)
+        if self.new:
+            # nobody sees the file before it is whole and renamed, so that a journal would guard nothing
+            self.connection.executescript(
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536"
+            )
+        self.connection.execute("BEGIN")
+        if self.new:
+            for statement in create_statements(self.shapes, "sqlite"):
+                self.connection.execute(statement)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.connection.execute("COMMIT")
+        elif self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+        self.connection.close()
+        if self.new and kind is None:
+            os.replace(self.file, self.path)
+        elif self.new:
+            self.file.unlink(missing_ok=True)
+
+    def ledger(self, study: str, stream: str) -> Ledger:
+        """The ledger that lies in this database."""
+        return Ledger(self.connection, "caseweave_ledger", study, stream)
+
+    def largest(self, table: str, column: str) -> int:
+        """The largest integer in use; 0 where there is none."""
+        return int(self.connection.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").fetchone()[0])
+
+    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Insert rows."""
+        marks = ", ".join("?" * len(columns))
+        self.connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+    def delete(self, table: str, column: str, integers: Iterable[int]) -> None:
+        """Delete the rows that hold these integers in a column."""
+        self.connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", ((one,) for one in integers))
+
+    def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
+        """Rows of a query."""
+        return self.connection.execute(query, arguments).fetchall()
+
+    def count(self) -> dict[str, int]:
+        """Rows per table, empty ones left out."""
+        counts = {
+            name: int(self.connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0])
+            for name in self.shapes.tables
+        }
+        return {name: count for name, count in counts.items() if count}
