@@ -94,12 +94,8 @@ def build(package: Path, target: Path) -> dict[str, int]:
             primitives.append(name)
         else:
             children.update(_type_elements(definition))
-    value_sets = ValueSets(
-        [*_resources(folder / "valuesets.json"), *_resources(folder / "v3-codesystems.json")]
-    )
-    urls = {
-        element[5] for elements in children.values() for element in elements if "required" in element[4:5]
-    }
+    value_sets = ValueSets([*_resources(folder / "valuesets.json"), *_resources(folder / "v3-codesystems.json")])
+    urls = {element[5] for elements in children.values() for element in elements if "required" in element[4:5]}
     codes = {url: sorted(found) for url in sorted(urls) if (found := value_sets.codes(url)) is not None}
     version = definitions["Observation"]["fhirVersion"]
     shapes = {
@@ -221,11 +217,7 @@ class ValueSets:
         filters = part.get("filter", ())
         if not filters:
             return set(_system_codes(system.get("concept", ())))
-        if (
-            len(filters) == 1
-            and filters[0]["op"] in ("is-a", "descendent-of")
-            and filters[0]["property"] == "concept"
-        ):
+        if len(filters) == 1 and filters[0]["op"] in ("is-a", "descendent-of") and filters[0]["property"] == "concept":
             return _below(system.get("concept", ()), filters[0]["value"], filters[0]["op"] == "is-a")
         return None
 

@@ -63,9 +63,7 @@ class FhirShapes:
         found = self._built.get(type_or_path)
         if found is None:
             home = self._home(type_or_path)
-            found = tuple(
-                _element(row, order) for order, row in enumerate(self._types.get(home, ()), start=1)
-            )
+            found = tuple(_element(row, order) for order, row in enumerate(self._types.get(home, ()), start=1))
             self._built[type_or_path] = found
         return found
 
@@ -152,6 +150,4 @@ def _element(row: list[Any], order: int) -> Element:
 def fhir_shapes() -> FhirShapes:
     """The shapes of R4, read on first use (a few milliseconds)."""
     data = orjson.loads((data_path("vocabularies") / SHAPES_FILE).read_bytes())
-    return FhirShapes(
-        frozenset(data["resources"]), frozenset(data["primitives"]), data["types"], data["codes"]
-    )
+    return FhirShapes(frozenset(data["resources"]), frozenset(data["primitives"]), data["types"], data["codes"])
