@@ -68,8 +68,9 @@ def renderings(pattern: dict[str, Any], target: str) -> Iterator[tuple[str, str]
 
 def resource(rendering: dict[str, Any]) -> str:
     """The FHIR resource with the profiles that it can claim."""
-    profiles = rendering.get("profile") or {}
-    named = [profiles] if isinstance(profiles, str) else list(profiles)
+    profiles = rendering.get("profile") or []
+    parts = profiles if isinstance(profiles, list) else [profiles]
+    named = [name for part in parts for name in ([part] if isinstance(part, str) else part)]
     return f"{rendering['resourceType']} ({', '.join(named)})" if named else str(rendering["resourceType"])
 
 
