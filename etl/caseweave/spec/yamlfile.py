@@ -18,11 +18,12 @@ from caseweave.errors import MappingError
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 400_000
+MAX_DIGITS = 30
 
 # YAML 1.2, section 10.3.2 (core schema): what a bare word means when it isn't text
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-INTEGER = re.compile(r"[-+]?[0-9]+")
+INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 Scalar = str | int | float | bool | None
@@ -111,9 +112,11 @@ def scalar(text: str) -> Scalar:
         return None
     if text in BOOLEANS:
         return BOOLEANS[text]
-    if INTEGER.fullmatch(text) and len(text) <= 30:
-        return int(text)
-    if REAL.fullmatch(text) and len(text) <= 60:
+    if len(text) > MAX_DIGITS:
+        return text
+    if INTEGER.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    if REAL.fullmatch(text):
         return Real(text)
     return text
 
