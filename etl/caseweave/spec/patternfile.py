@@ -250,7 +250,6 @@ PATTERN = Block(
     (
         Key("pattern", Word(), "its name, the same as the file's", "tumor-marker", required=True),
         Key("about", Word(), "what it says, in one line", required=True),
-        Key("notes", ListOf(Word()), "what to know before using it, one sentence or two each", default=()),
         Key(
             "notes", ListOf(Word(), single=True), "what its user must know, one sentence an item", default=()
         ),
