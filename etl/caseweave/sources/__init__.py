@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Iterable
 
@@ -22,17 +21,23 @@ def read_sources(paths: Paths, *, password: str | None = None, limits: Limits | 
     >>> read_sources([])
     []
 
-    Arguments: `paths`, files or folders (.xlsx .xlsm .xltx .xltm .xls .xlsb .ods .csv .tsv); `password` for encrypted
-    workbooks; `limits` on time, memory and size of one file. Aliases follow the order in which files were given.
-    Raises SourceUnsupported, SourceDamaged, SourceTooLarge or SourceProtected, which name the file and the way out.
+    Arguments: `paths`, files or folders (.xlsx .xlsm .xltx .xltm .xls .xlsb .ods .csv .tsv); `password` for
+    encrypted workbooks; `limits` on time, memory and size of one file. Aliases follow the order given.
+    Raises SourceUnsupported, SourceDamaged, SourceTooLarge or SourceProtected, with the file and the way out.
     """
     sources: list[Source] = []
     with Reader(limits) as reader:
         for number, path in enumerate(find_files(paths), start=1):
-            sha256 = digest(path)
             reading = reader.read(path, kind_of(path), password)
-            modified = datetime.datetime.fromisoformat(reading.modified) if reading.modified else None
             sources.append(
-                Source(f"source-{number}", str(path), sha256, modified, reading.kind, reading.grids, reading.notes)
+                Source(
+                    alias=f"source-{number}",
+                    path=str(path),
+                    sha256=digest(path),
+                    modified=reading.modified,
+                    kind=reading.kind,
+                    grids=reading.grids,
+                    notes=reading.notes,
+                )
             )
     return sources

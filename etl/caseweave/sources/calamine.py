@@ -15,12 +15,11 @@ from caseweave.values.types import CellError
 _AGAIN = "Open it in Excel or LibreOffice and save it again."
 
 
-def read_workbook(
-    source: Path | IO[bytes], name: str, scans: dict[str, SheetScan], limits: Limits
-) -> tuple[Grid, ...]:
+def read_workbook(source: Path | IO[bytes], name: str, scans: dict[str, SheetScan], limits: Limits) -> tuple[Grid, ...]:
     """Read every worksheet of a workbook, in workbook order, hidden ones included.
 
-    Arguments: the file or its decrypted bytes, its name for messages, what the scan found per sheet, the limits.
+    Arguments: the file or its decrypted bytes, its name for messages, what the scan found per sheet, the
+    limits.
     Raises SourceProtected, SourceDamaged or SourceTooLarge.
     """
     import python_calamine as calamine
@@ -38,9 +37,7 @@ def read_workbook(
         raise SourceDamaged(name, f"the workbook can't be parsed ({_safe(error)})", way_out=_AGAIN) from error
 
 
-def _read_sheet(
-    workbook: Any, index: int, entry: Any, scan: SheetScan | None, name: str, limits: Limits
-) -> Grid:
+def _read_sheet(workbook: Any, index: int, entry: Any, scan: SheetScan | None, name: str, limits: Limits) -> Grid:
     import python_calamine as calamine
 
     sheet = workbook.get_sheet_by_index(index)
@@ -68,7 +65,9 @@ def needs_password(name: str, *, wrong: bool = False) -> SourceProtected:
     """The error for a workbook that is encrypted."""
     reason = "the password is wrong" if wrong else "it is encrypted with a password"
     return SourceProtected(
-        name, reason, way_out="Set CASEWEAVE_WORKBOOK_PASSWORD, give `password=`, or save it without a password."
+        name,
+        reason,
+        way_out="Set CASEWEAVE_WORKBOOK_PASSWORD, give `password=`, or save it without a password.",
     )
 
 

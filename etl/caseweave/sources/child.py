@@ -1,53 +1,37 @@
 """Foreign files are parsed in a child process: it may die, hang or swell, the caller gets a typed error.
 
-A plain subprocess, not multiprocessing: that would import the caller's main module again, which a script without
-a guard or a notebook doesn't survive. The child serves file after file until one of them kills it.
+A plain subprocess, not multiprocessing: that would import the caller's main module again, which a script
+without a guard or a notebook doesn't survive. The child serves file after file until one of them kills it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
-from caseweave.errors import CaseweaveError, SourceDamaged, SourceTooLarge
+from caseweave.errors import CaseweaveError, SourceDamaged, SourceError, SourceTooLarge
 from caseweave.sources.limits import MEGABYTE, Limits
-from caseweave.values.grid import Grid
+from caseweave.sources.wire import (
+    Reading,
+    Request,
+    receive_answer,
+    receive_request,
+    send_answer,
+    send_request,
+)
 
-_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from caseweave.sources.child import serve; serve()"
-_LENGTH = struct.Struct("<Q")
+_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import caseweave.sources.child as c; c.serve()"
+_HELLO = b"\x06"
 _OUT_OF_MEMORY = (b"memory allocation of", b"MemoryError", b"capacity overflow", b"bad_alloc")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the child is to read."""
-
-    path: str
-    kind: str
-    password: str | None
-    limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What the child read; `modified` is ISO text; `memory` the peak of the child in bytes, 0 where unknown."""
-
-    kind: str
-    modified: str | None
-    grids: tuple[Grid, ...]
-    notes: tuple[str, ...]
-    memory: int = 0
 
 
 class Reader:
@@ -77,20 +61,26 @@ class Reader:
         process = self._running()
         seconds = self.limits.seconds_for(path.stat().st_size)
         late = threading.Event()
-        watch = threading.Timer(seconds, lambda: (late.set(), process.kill()))
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        watch = threading.Timer(seconds, stop)
         watch.daemon = True
         watch.start()
+        answer: Reading | CaseweaveError
         try:
-            _send(process.stdin, Request(str(path), kind, password, self.limits))
-            answer = _receive(process.stdout)
+            assert process.stdin is not None and process.stdout is not None  # both are pipes
+            send_request(process.stdin, Request(str(path), kind, password, self.limits))
+            answer = receive_answer(process.stdout)
         except (OSError, EOFError):
             answer = self._obituary(path.name, seconds, late.is_set())
         finally:
             watch.cancel()
         if isinstance(answer, CaseweaveError):
             raise answer
-        reading: Reading = answer
-        return reading
+        return answer
 
     def close(self) -> None:
         """End the child; nothing is left running."""
@@ -109,14 +99,23 @@ class Reader:
         if self._process is None or self._process.poll() is not None:
             self.close()
             # what a dying parser writes may quote the document: it is looked at and thrown away
-            self._complaints = tempfile.TemporaryFile()
+            self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _BOOT, json.dumps(sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
             )
+            self._greet(self._process)
         return self._process
+
+    def _greet(self, process: subprocess.Popen[bytes]) -> None:
+        # a child that can't start is our fault, and must not be blamed on the first file
+        if process.stdout is None or process.stdout.read(1) != _HELLO:
+            self.close()
+            raise SourceError(
+                sys.executable, "the process that reads files didn't start", way_out="Install caseweave again."
+            )
 
     def _obituary(self, name: str, seconds: float, late: bool) -> CaseweaveError:
         complaints = b""
@@ -131,13 +130,17 @@ class Reader:
         if any(sign in complaints for sign in _OUT_OF_MEMORY) or code == -getattr(signal, "SIGKILL", 9):
             return _needs_memory(name, self.limits)
         return SourceDamaged(
-            name, "the workbook breaks its own format and the reader gave up", way_out="Save it again in Excel."
+            name,
+            "the workbook breaks its own format and the reader gave up",
+            way_out="Save it again in Excel.",
         )
 
 
 def _needs_memory(name: str, limits: Limits) -> SourceTooLarge:
     return SourceTooLarge(
-        name, f"reading it takes more than {limits.memory >> 20:,} MB of memory", way_out="Split it, or save it as csv."
+        name,
+        f"reading it takes more than {limits.memory >> 20:,} MB of memory",
+        way_out="Split it, or save it as csv.",
     )
 
 
@@ -145,18 +148,22 @@ def serve() -> None:
     """The child's own loop: requests come in, readings or typed errors go out."""
     incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not break the protocol
+    from caseweave.sources.reading import read_file
+
+    outgoing.write(_HELLO)
+    outgoing.flush()
     while True:
         try:
-            request: Request = _receive(incoming)
+            request = receive_request(incoming)
         except EOFError:
             return
         _limit_memory(request.limits.memory)
-        _send(outgoing, _answer(request))
+        send_answer(outgoing, _answer(request, read_file))
 
 
-def _answer(request: Request) -> Reading | CaseweaveError:
-    from caseweave.sources.reading import read_file
-
+def _answer(
+    request: Request, read_file: Callable[[Path, str, str | None, Limits], Reading]
+) -> Reading | CaseweaveError:
     name = Path(request.path).name
     try:
         return read_file(Path(request.path), request.kind, request.password, request.limits)
@@ -193,26 +200,6 @@ def peak_memory() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
-
-
-def _send(stream: IO[bytes] | None, message: Any) -> None:
-    if stream is None:
-        raise EOFError
-    payload = pickle.dumps(message, protocol=5)
-    stream.write(_LENGTH.pack(len(payload)))
-    stream.write(payload)
-    stream.flush()
-
-
-def _receive(stream: IO[bytes] | None) -> Any:
-    head = stream.read(_LENGTH.size) if stream is not None else b""
-    if stream is None or len(head) < _LENGTH.size:
-        raise EOFError
-    (length,) = _LENGTH.unpack(head)
-    payload = stream.read(length)
-    if len(payload) < length:
-        raise EOFError
-    return pickle.loads(payload)  # noqa: S301  both ends are this module
 
 
 def _close(stream: IO[bytes]) -> None:

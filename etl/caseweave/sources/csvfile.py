@@ -22,7 +22,8 @@ def read_csv(path: Path, limits: Limits, *, tabs: bool = False) -> tuple[Grid, t
     """Read a csv or tsv file as one grid, and say what had to be found out.
 
     Arguments: the file, the limits, and whether its name says that tabs part the cells.
-    Raises SourceDamaged for bytes that are no text or a quote that never closes, SourceTooLarge beyond the limits.
+    Raises SourceDamaged for bytes that are no text or a quote that never closes, SourceTooLarge beyond the
+    limits.
     """
     encoding = find_encoding(path)
     notes = (f"not valid UTF-8, read as {encoding}",) if encoding == "cp1252" else ()

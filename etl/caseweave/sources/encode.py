@@ -43,12 +43,17 @@ class GridBuilder:
     >>> grid.height, grid.width, grid.columns[1].distinct
     (3, 2, [None, True, 1])
 
-    Arguments: the sheet's name, whether it is hidden, its merged ranges, and how many columns stand blank before
-    the first one of the rows. The empty string is a blank. Excel knows one kind of number, so 1.0 is stored as 1.
+    Arguments: the sheet's name, whether it is hidden, its merged ranges, and how many columns stand blank
+    before the first one of the rows. The empty string is a blank. Excel knows one kind of number, so 1.0 is
+    stored as 1.
     """
 
     def __init__(
-        self, name: str, hidden: bool = False, merged: tuple[tuple[int, int, int, int], ...] = (), offset: int = 0
+        self,
+        name: str,
+        hidden: bool = False,
+        merged: tuple[tuple[int, int, int, int], ...] = (),
+        offset: int = 0,
     ) -> None:
         self.name = name
         self.hidden = hidden
@@ -104,9 +109,7 @@ class GridBuilder:
     def grid(self) -> Grid:
         """The finished grid, its first column being A."""
         blank = [GridColumn(array("I", bytes(4 * self._height)), [None]) for _ in range(self._offset)]
-        columns = [
-            GridColumn(codes, _distinct(index)) for index, codes in zip(self._indexes, self._codes, strict=True)
-        ]
+        columns = [GridColumn(codes, _distinct(index)) for index, codes in zip(self._indexes, self._codes, strict=True)]
         return Grid(
             name=self.name,
             hidden=self.hidden,

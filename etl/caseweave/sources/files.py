@@ -75,7 +75,9 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(
-            path.name, f"it can't be opened ({error.strerror})", way_out="Close it elsewhere, check your rights."
+            path.name,
+            f"it can't be opened ({error.strerror})",
+            way_out="Close it elsewhere, check your rights.",
         ) from error
 
 
@@ -129,7 +131,9 @@ def _kind_of_zip(path: Path) -> str:
                 return "ods"
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
         raise SourceDamaged(
-            path.name, "it begins like a workbook but its zip directory can't be read", way_out="Copy or save it again."
+            path.name,
+            "it begins like a workbook but its zip directory can't be read",
+            way_out="Copy or save it again.",
         ) from error
     raise _unsupported(path, "it is a zip archive without a workbook in it")
 

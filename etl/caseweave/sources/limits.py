@@ -14,9 +14,10 @@ class Limits:
     >>> Limits().seconds_for(10 * MEGABYTE)
     60.0
 
-    `seconds` holds for files of ordinary size, every megabyte on disk adds `seconds_per_megabyte`; `memory` is that
-    of the child process that parses; `unpacked`, `ratio` and `entries` are those of a zip; `cells` counts the
-    rectangle from A1 to the last filled cell of one sheet; `field` is the longest text of one csv cell.
+    `seconds` holds for files of ordinary size, every megabyte on disk adds `seconds_per_megabyte`; `memory`
+    is that of the child process that parses; `unpacked`, `ratio` and `entries` are those of a zip; `cells`
+    counts the rectangle from A1 to the last filled cell of one sheet; `field` is the longest text of one csv
+    cell.
     """
 
     seconds: float = 20.0

@@ -8,10 +8,11 @@ from typing import IO
 
 from caseweave.errors import SourceUnsupported
 from caseweave.sources.calamine import read_workbook
-from caseweave.sources.child import Reading, peak_memory
+from caseweave.sources.child import peak_memory
 from caseweave.sources.csvfile import read_csv
 from caseweave.sources.limits import Limits
 from caseweave.sources.scan import scan_workbook
+from caseweave.sources.wire import Reading
 
 
 def read_file(path: Path, kind: str, password: str | None, limits: Limits) -> Reading:
@@ -40,5 +41,4 @@ def read_office(source: Path | IO[bytes], name: str, kind: str, limits: Limits) 
     scan = scan_workbook(source, name, limits)
     if not isinstance(source, Path):
         source.seek(0)
-    modified = scan.modified.isoformat() if scan.modified else None
-    return Reading(kind, modified, read_workbook(source, name, scan.sheets, limits), ())
+    return Reading(kind, scan.modified, read_workbook(source, name, scan.sheets, limits), ())

@@ -1,4 +1,4 @@
-"""Look through a zipped workbook before anybody parses it: is it safe, and what does the bulk reader not tell?"""
+"""Look through a zipped workbook before it is parsed: is it safe, and what does the bulk reader not tell?"""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def open_zip(source: Path | IO[bytes], name: str, limits: Limits) -> Iterator[zi
             yield archive
     except _BROKEN as error:
         raise SourceDamaged(
-            name, f"a part of the workbook can't be read ({type(error).__name__})", way_out="Open and save it in Excel."
+            name,
+            f"a part of the workbook can't be read ({type(error).__name__})",
+            way_out="Open and save it in Excel.",
         ) from error
 
 
@@ -135,7 +137,7 @@ def _normal(part: str) -> str:
 
 def _all(tree: Element, name: str) -> list[Element]:
     # by local name: Strict and Transitional differ in their namespaces only
-    return [item for item in tree.iter() if isinstance(item.tag, str) and item.tag.rpartition("}")[2] == name]
+    return [item for item in tree.iter() if item.tag.rpartition("}")[2] == name]
 
 
 def _main_part(parts: Parts) -> str:

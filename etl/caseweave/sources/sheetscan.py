@@ -1,7 +1,8 @@
-"""One worksheet part, streamed: how far it reaches, and which cells the bulk reader shows as blanks though they aren't.
+"""One worksheet part, streamed: how far it reaches, and which cells the bulk reader wrongly leaves blank.
 
-A sheet of the usual dialect (UTF-8, no prefix, double quotes, addresses on cells) goes by a few byte patterns at
-hundreds of megabytes a second; everything else by an XML pull parser that refuses document types and entities.
+A sheet of the usual dialect (UTF-8, no prefix, double quotes, addresses on cells) goes by a few byte patterns
+at hundreds of megabytes a second; everything else by an XML pull parser that refuses document types and
+entities.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO
+from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
@@ -22,8 +24,11 @@ NO_VALUE = "formula without a cached value"
 
 _CHUNK = MEGABYTE
 _LONGEST_ROW = 64 * MEGABYTE
-_USUAL = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*?(?:encoding=["\'](?i:utf-8|us-ascii)["\'][^>]*?)?\?>)?'
-                    rb"(?:\s|<!--.*?-->)*<worksheet[\s>]", re.DOTALL)
+_USUAL = re.compile(
+    rb'\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*?(?:encoding=["\'](?i:utf-8|us-ascii)["\'][^>]*?)?\?>)?'
+    rb"(?:\s|<!--.*?-->)*<worksheet[\s>]",
+    re.DOTALL,
+)
 _ODD_CELL = re.compile(rb'<c(?=[\s/>])(?! r="[A-Z]{1,3}[0-9]{1,7}"[ />])')
 _ROW = re.compile(rb"<row(?=[\s/>])")
 _ROW_NUMBER = re.compile(rb'<row [^>]*?\br="([0-9]{1,7})"')
@@ -144,7 +149,7 @@ def _take(chunk: bytes, scan: SheetScan) -> None:
 def _scan_xml(stream: IO[bytes], name: str, limits: Limits) -> SheetScan:
     scan = SheetScan()
     row = column = -1
-    parents: list[object] = []
+    parents: list[Element] = []
     for event, element in ElementTree.iterparse(stream, events=("start", "end"), forbid_dtd=True):
         tag = element.tag.rpartition("}")[2]
         if event == "start":
@@ -166,18 +171,19 @@ def _scan_xml(stream: IO[bytes], name: str, limits: Limits) -> SheetScan:
         if tag in ("row", "mergeCells", "dataValidations", "conditionalFormatting"):
             element.clear()
             if parents:
-                parents[-1].remove(element)  # type: ignore[attr-defined]
+                parents[-1].remove(element)
     if not 0 <= scan.rows <= 1 << 20 or not 0 <= scan.columns <= 1 << 14:
         raise SourceDamaged(name, "a cell lies outside what a sheet can hold", way_out="Save it again in Excel.")
     return scan
 
 
-def _take_cell(element: ElementTree.Element, place: Place, scan: SheetScan) -> None:  # type: ignore[name-defined]
+def _take_cell(element: Element, place: Place, scan: SheetScan) -> None:
     children = {child.tag.rpartition("}")[2]: child for child in element}
     value = children["v"].text if "v" in children else None
+    empty_text = "v" in children and element.get("t") == "str"
     if element.get("t") == "e" and value:
         scan.errors[place] = value
-    elif "f" in children and not value and not ("v" in children and element.get("t") == "str") and "is" not in children:
+    elif "f" in children and not (value or empty_text or "is" in children):
         scan.errors[place] = NO_VALUE
     elif not value and "is" not in children:
         return
