@@ -8,9 +8,10 @@ import pytest
 
 from tests.services.need import require
 from tests.services.office import soffice
+from tests.services.postgres import postgres, postgres_database
 from tests.services.validator import fhir_validator
 
-__all__ = ["fhir_validator", "repo", "shared", "soffice"]
+__all__ = ["fhir_validator", "postgres", "postgres_database", "repo", "shared", "soffice"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

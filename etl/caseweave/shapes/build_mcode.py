@@ -116,10 +116,8 @@ def _says_more(element: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
     bound = kept.get("binding")
     return (
         kept["max"] != plain.max
-        or bool(kept.get("types"))
-        and set(kept["types"]) < set(plain.types)
-        or bound is not None
-        and tuple(bound) != plain.binding
+        or (bool(kept.get("types")) and set(kept["types"]) < set(plain.types))
+        or (bound is not None and tuple(bound) != plain.binding)
         or kept.get("max_value_set", "").startswith(MCODE)
     )
 

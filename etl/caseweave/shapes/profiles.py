@@ -20,9 +20,9 @@ class ProfileElement:
 
     Arguments: `id` as in the snapshot, `path` without slice names, `slice` the last slice's name or ""; `min`, `max`;
     `types` allowed, `targets` and `profiles`, urls that references and values must conform to; `fixed`, the exact
-    value, `pattern`, the least that a value must hold (JSON, None where there is none); `binding`, strength (required or
-    extensible) and value set; `max_value_set`, the value set that no code may leave, "" where there is none; `slicing`,
-    how slices are told apart, (type, path) each.
+    value, `pattern`, the least that a value must hold (JSON, None where there is none); `binding`, strength (required
+    or extensible) and value set; `max_value_set`, the value set that no code may leave, "" where there is none;
+    `slicing`, how slices are told apart, (type, path) each.
     """
 
     id: str

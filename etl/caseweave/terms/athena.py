@@ -43,13 +43,9 @@ class Athena:
             try:
                 self._zip = zipfile.ZipFile(path)
             except (zipfile.BadZipFile, OSError) as problem:
-                raise SourceDamaged(
-                    path.name, f"not a zip that can be opened ({problem})", way_out=AGAIN
-                ) from None
+                raise SourceDamaged(path.name, f"not a zip that can be opened ({problem})", way_out=AGAIN) from None
             # a zip may hold everything in one folder
-            self._members = {
-                one.rpartition("/")[2].upper(): one for one in self._zip.namelist() if one[-1] != "/"
-            }
+            self._members = {one.rpartition("/")[2].upper(): one for one in self._zip.namelist() if one[-1] != "/"}
         else:
             raise SourceUnsupported(str(path), "there is no such folder or file", way_out="Check the path.")
         for name in FILES:
@@ -69,7 +65,7 @@ class Athena:
             self._zip.close()
 
     def digest(self) -> str:
-        """Tell this download from another one without reading it all: sizes, times, and the first bytes of each file."""
+        """Tell this download from another without reading it all: sizes, times, the first bytes of each file."""
         found = hashlib.sha256()
         for name in FILES:
             member = self._members[name.upper()]
@@ -99,9 +95,7 @@ class Athena:
             if len(header) == 1:
                 raise SourceUnsupported(shown, "its first line isn't tab-separated", way_out=AGAIN)
             if missing:
-                raise SourceUnsupported(
-                    shown, f"it has no column {', '.join(missing)}", way_out=AGAIN, missing=missing
-                )
+                raise SourceUnsupported(shown, f"it has no column {', '.join(missing)}", way_out=AGAIN, missing=missing)
             places, width = [header.index(column) for column in wanted], len(header)
             number = 1
             try:

@@ -38,9 +38,7 @@ def presence(path: Path | None = None) -> Presence:
         for place, text in enumerate(codes):
             system, bar, code = str(text).partition("|")
             if not (system and bar and code):
-                raise MappingError(
-                    path.name, codes.at(place), f"{text!r} isn't a code", way_out="Write SYSTEM|code."
-                )
+                raise MappingError(path.name, codes.at(place), f"{text!r} isn't a code", way_out="Write SYSTEM|code.")
             if meanings.setdefault(Coding(system, code), answer) != answer:
                 raise MappingError(
                     path.name,
@@ -48,6 +46,4 @@ def presence(path: Path | None = None) -> Presence:
                     f"{text} means two things",
                     way_out="Keep it under one answer.",
                 )
-    return Presence(
-        **{answer: frozenset(one for one in meanings if meanings[one] == answer) for answer in ANSWERS}
-    )
+    return Presence(**{answer: frozenset(one for one in meanings if meanings[one] == answer) for answer in ANSWERS})

@@ -22,15 +22,17 @@ CREATE TABLE concept (
     concept_id INTEGER PRIMARY KEY, concept_name TEXT, domain_id TEXT, vocabulary_id TEXT, concept_class_id TEXT,
     standard_concept TEXT, concept_code TEXT, invalid_reason TEXT
 );
-CREATE TABLE link (concept_id INTEGER, kind INTEGER, target INTEGER, PRIMARY KEY (concept_id, kind, target)) WITHOUT ROWID;
+CREATE VIEW usable AS SELECT concept_id FROM concept WHERE standard_concept = 'S' AND invalid_reason = '';
+CREATE TABLE link (
+    concept_id INTEGER, kind INTEGER, target INTEGER, PRIMARY KEY (concept_id, kind, target)
+) WITHOUT ROWID;
 CREATE TABLE about (release TEXT);
 CREATE VIRTUAL TABLE name USING fts5(concept_name, content='concept', content_rowid='concept_id', detail='none');
 """
 # after the rows: faster than keeping it while they come
 INDEXES = (
     "CREATE INDEX concept_code ON concept (concept_code, vocabulary_id)",
-    "INSERT INTO name (rowid, concept_name) SELECT concept_id, concept_name FROM concept"
-    " WHERE standard_concept = 'S' AND invalid_reason = ''",
+    "INSERT INTO name (rowid, concept_name) SELECT concept_id, concept_name FROM concept WHERE concept_id IN usable",
     "INSERT INTO name (name) VALUES ('optimize')",
 )
 SELECT = (
@@ -96,9 +98,7 @@ def _insert(database: sqlite3.Connection, statement: str, rows: Iterable[tuple[o
     try:
         database.executemany(statement, rows)
     except sqlite3.IntegrityError as problem:
-        raise SourceDamaged(
-            "CONCEPT.csv", f"a concept stands there twice ({problem})", way_out=AGAIN
-        ) from None
+        raise SourceDamaged("CONCEPT.csv", f"a concept stands there twice ({problem})", way_out=AGAIN) from None
 
 
 def _concepts(athena: Athena) -> Iterator[tuple[object, ...]]:
@@ -138,9 +138,7 @@ class IndexTerms:
     def concept(self, vocabulary_id: str, code: str) -> Concept | None:
         """The concept of a code; of several the standard, valid, oldest one."""
         found = self._select("WHERE concept_code = ? AND vocabulary_id = ?", (code, vocabulary_id))
-        return min(
-            found, key=lambda one: (not one.standard, one.invalid_reason, one.concept_id), default=None
-        )
+        return min(found, key=lambda one: (not one.standard, one.invalid_reason, one.concept_id), default=None)
 
     def concept_by_id(self, concept_id: int) -> Concept | None:
         """The concept of an id, or None."""
@@ -182,9 +180,7 @@ def open_index(path: Path) -> IndexTerms:
     """
     try:
         # immutable: nobody writes it any more, so no locks are taken
-        database = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
-        )
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
         (release,) = database.execute("SELECT release FROM about").fetchone()
     except (sqlite3.DatabaseError, TypeError) as problem:
         raise UsageError(

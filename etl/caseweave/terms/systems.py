@@ -125,9 +125,7 @@ def displays(more: Iterable[Path] = ()) -> dict[tuple[str, str], Display]:
     return found
 
 
-def _read_codes(
-    path: Path, found: dict[tuple[str, str], Display], places: dict[tuple[str, str], str]
-) -> None:
+def _read_codes(path: Path, found: dict[tuple[str, str], Display], places: dict[tuple[str, str], str]) -> None:
     with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         if tuple(reader.fieldnames or ()) != CODE_COLUMNS:

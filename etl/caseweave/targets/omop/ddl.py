@@ -89,19 +89,32 @@ def create_statements(
 
 
 def _order(tables: Mapping[str, Table]) -> list[str]:
-    """Tables after those they point to; where they point in a circle, the one with the fewest open keys first."""
+    """Tables after those they point to; of tables that point in a circle, the one with the fewest open keys first."""
     wants = {
         name: {field.fk_table for field in _keys(table, tables) if field.fk_table != name}
         for name, table in tables.items()
     }
+    behind = {name: _reach(name, wants) for name in wants}
     order: list[str] = []
     while wants:
-        chosen = min(wants, key=lambda name: len(wants[name]))
+        # ready: everything still open behind a table lies in a circle with it
+        ready = [name for name in wants if all(name in behind[one] for one in behind[name] if one in wants)]
+        chosen = min(ready, key=lambda name: len(wants[name]))
         del wants[chosen]
         order.append(chosen)
         for open_keys in wants.values():
             open_keys.discard(chosen)
     return order
+
+
+def _reach(name: str, wants: Mapping[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [name]
+    while waiting:
+        more = wants[waiting.pop()] - seen
+        seen |= more
+        waiting.extend(more)
+    return seen
 
 
 def _keys(table: Table, tables: Mapping[str, Table]) -> list[Field]:
