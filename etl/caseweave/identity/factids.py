@@ -60,9 +60,9 @@ def patient_fact_id(key: ProjectKey, subject: str) -> str:
     >>> len(patient_fact_id(ProjectKey("breast", bytes(32)), "p1"))
     32
     """
-    return _base32(
-        hashlib.blake2b(netstrings(subject), key=key.subkey("patient"), digest_size=_DIGEST).digest()
-    )[0].decode("ascii")
+    digest = hashlib.blake2b(netstrings(subject), key=key.subkey("patient"), digest_size=_DIGEST).digest()
+    text: bytes = _base32(digest)[0]
+    return text.decode("ascii")
 
 
 def content_hashes(key: ProjectKey, contents: Iterable[bytes]) -> list[bytes]:

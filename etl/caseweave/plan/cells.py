@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
 
@@ -71,10 +72,10 @@ class FieldReader:
     study: Study
     field: Field
     today: datetime.date
-    missing: Mapping[str, str] = field(init=False)
-    parse: Callable[[RawCell, RawCell], Outcome] = field(init=False)
-    dates: DateRules = field(init=False)
-    numbers: NumberRules = field(init=False)
+    missing: Mapping[str, str] = dataclasses.field(init=False)
+    parse: Callable[[RawCell, RawCell], Outcome] = dataclasses.field(init=False)
+    dates: DateRules = dataclasses.field(init=False)
+    numbers: NumberRules = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.missing = {

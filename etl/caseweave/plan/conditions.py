@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from caseweave.plan.facts import Mask, SlotColumn
+from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.variants import once_per_combination
-from caseweave.spec.evaluate import Presence, evaluate, to_value
+from caseweave.spec.evaluate import Answer, Presence, evaluate, to_value
 from caseweave.spec.expression import Expression, names
 from caseweave.values.types import Value
 
 
 def _answers(
     expression: Expression, columns: Mapping[str, SlotColumn], size: int, presence: Presence
-) -> tuple[list[object], np.ndarray]:
+) -> tuple[list[Answer], Indices]:
     # anchor_year() is a function of the language; the year itself comes as a column like any other
     named = [name for name in sorted({*names(expression), "anchor_year"}) if name in columns]
     used = [columns[name] for name in named]
 
-    def answer(*codes: int) -> object:
+    def answer(*codes: int) -> Answer:
         row = {name: column.values[code] for name, column, code in zip(named, used, codes, strict=True)}
         return evaluate(expression, row.get, presence)
 
@@ -35,7 +35,7 @@ def holds(expression: Expression | None, columns: Mapping[str, SlotColumn], size
     if expression is None:
         return np.ones(size, dtype=bool)
     answers, which = _answers(expression, columns, size, presence)
-    return np.array([answer is True for answer in answers], dtype=bool)[which]
+    return np.asarray([answer is True for answer in answers], dtype=np.bool_)[which]
 
 
 def computed(expression: Expression, columns: Mapping[str, SlotColumn], size: int, presence: Presence) -> SlotColumn:
@@ -44,7 +44,7 @@ def computed(expression: Expression, columns: Mapping[str, SlotColumn], size: in
     return from_answers([to_value(answer) for answer in answers], which, tuple(sorted(names(expression))))
 
 
-def from_answers(answers: Sequence[Value | None], which: np.ndarray, fields: tuple[str, ...]) -> SlotColumn:
+def from_answers(answers: Sequence[Value | None], which: Indices, fields: tuple[str, ...]) -> SlotColumn:
     """A column out of one answer per combination; equal answers share a code."""
     distinct: dict[Value | None, int] = {None: 0}
     codes = np.array([distinct.setdefault(answer, len(distinct)) for answer in answers], dtype=np.int32)

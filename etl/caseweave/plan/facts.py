@@ -32,7 +32,7 @@ class SlotColumn:
 
     def present(self) -> Mask:
         """Which facts have this slot filled."""
-        return self.codes != 0
+        return np.not_equal(self.codes, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def _read_part(
 ) -> tuple[Part, Mapping[str, TableColumn]] | None:
     where = {"source": source.alias, "sheet": sheet.key}
     start, score = _best_header(sheet, grid)
-    fields = {normal(name): one for one in reversed(sheet.fields.values()) for name in names_of(one)}
+    fields = {normal(name): one for one in reversed(list(sheet.fields.values())) for name in names_of(one)}
     headers = _header_text(grid, start, sheet.header_rows) if score else []
     columns, unknown = _columns(layout, where, headers, fields, start)
     subject = sheet.subject_field
@@ -171,8 +171,7 @@ def _read_part(
         )
         return None
     body = start + sheet.header_rows
-    layout.ignored["header and preamble"] += 0
-    rows, filled = _data_rows(layout, where, grid, body, columns[subject])
+    rows = _data_rows(layout, where, grid, body, columns[subject])
     for header, column in unknown.items():
         cells = int(np.count_nonzero(_codes(grid, column)[body:]))
         layout.rejected["unknown-column"] += cells
@@ -183,7 +182,7 @@ def _read_part(
                 **where,
                 cell=cell_address(start, column),
                 found=header,
-                message=f"Column {column_letters(column)} is in no field of the mapping; {cells} cells were not loaded.",
+                message=f"Column {column_letters(column)} is in no field of the mapping; its {cells} cells stay out.",
                 suggestion="Map it, or give it `ignore:` with a reason.",
             )
         )
@@ -237,10 +236,8 @@ def _columns(
     return columns, unknown
 
 
-def _data_rows(
-    layout: Layout, where: Mapping[str, str], grid: Grid, body: int, subject: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that hold a patient, and how many cells each row has filled; what else stands there is told."""
+def _data_rows(layout: Layout, where: Mapping[str, str], grid: Grid, body: int, subject: int) -> np.ndarray:
+    """The rows that hold a patient; what else stands there is told."""
     counts = np.zeros(grid.height, dtype=np.int32)
     for column in range(grid.width):
         counts += _codes(grid, column) != 0
@@ -274,4 +271,4 @@ def _data_rows(
                     suggestion="Fill in the patient's id.",
                 )
             )
-    return np.flatnonzero(has_id), counts
+    return np.flatnonzero(has_id)

@@ -87,13 +87,12 @@ def _stack(pieces: Sequence[tuple[TableColumn | None, int]]) -> TableColumn:
     return TableColumn(np.concatenate(codes), [value for _, value in numbers])
 
 
-def join(table: Table, other: Table, on: str, key_of: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> Table:
+def join(table: Table, other: Table, mine: Sequence[str], theirs: Sequence[str]) -> Table:
     """Add another sheet's columns to the rows of `table` that hold the same key.
 
-    Arguments: `key_of[on]` gives the key of each row as text, in `table` and in `other`. Of two rows with one key in
-    `other` the first is taken; duplicate rows are found and told elsewhere.
+    Arguments: `mine` and `theirs` give the key of each row as text, in `table` and in `other`. Of two rows with one key
+    in `other` the first is taken; duplicate rows are found and told elsewhere.
     """
-    mine, theirs = key_of[on]
     place: dict[str, int] = {}
     for row, key in enumerate(theirs):
         place.setdefault(key, row)
@@ -101,9 +100,8 @@ def join(table: Table, other: Table, on: str, key_of: Mapping[str, tuple[Sequenc
     columns = dict(table.columns)
     joined = dict(table.joined)
     for field, column in other.columns.items():
-        if field in columns:
-            continue
-        codes = np.where(rows >= 0, column.codes[rows] if other.size else 0, 0).astype(np.int32)
-        columns[field] = TableColumn(codes, column.distinct)
-        joined[field] = (other, rows)
+        if field not in columns:
+            codes = np.where(rows >= 0, column.codes[rows] if other.size else 0, 0).astype(np.int32)
+            columns[field] = TableColumn(codes, column.distinct)
+            joined[field] = (other, rows)
     return Table(table.sheet, table.size, table.parts, table.part_of, table.row_in_part, columns, joined)

@@ -21,10 +21,12 @@ from caseweave.shapes.omop import omop_shapes
 from caseweave.spec.models import Study
 from caseweave.targets.fhir.fragments import Coder
 from caseweave.targets.fhir.render import STUDY_TAG, FhirRenderer, FhirSettings
+from caseweave.targets.ledger import Difference
 from caseweave.targets.omop.about import describe
 from caseweave.targets.omop.concepts import Concepts
-from caseweave.targets.omop.rows import OmopBuilder, OmopSettings
-from caseweave.targets.omop.write import Database
+from caseweave.targets.omop.fill import OmopSettings
+from caseweave.targets.omop.rows import OmopBuilder
+from caseweave.targets.omop.write import Database, OmopWriter
 from caseweave.terms import Systems, Terms, conventions, displays, systems
 from caseweave.terms.presence import presence
 from caseweave.terms.systems import System
@@ -88,7 +90,8 @@ class Conversion:
     def omop(self) -> OmopBuilder:
         """The OMOP builder over the facts."""
         cdm = str(self.study.omop.get("cdm") or "5.4")
-        shapes = omop_shapes(cdm, oncology=cdm == "5.3", imaging=bool(self.study.omop.get("imaging", True)))  # type: ignore[arg-type]
+        imaging = bool(self.study.omop.get("imaging", True))
+        shapes = omop_shapes("5.3" if cdm == "5.3" else "5.4", oncology=cdm == "5.3", imaging=imaging)
         concepts = Concepts(self.terms, self.systems.systems, conventions())
         anchor = self.study.anchor.date if self.study.anchor else None
         return OmopBuilder(self.applied.facts, OmopSettings(shapes, concepts, presence(), anchor))
@@ -160,6 +163,14 @@ class Conversion:
             self.terms.release,
             self.study.anchor.date if self.study.anchor else None,
         )
+
+
+def write_to(database: Database, conversion: Conversion, stream: str = "main") -> tuple[Difference, Counter[str]]:
+    """Write a conversion's rows to an OMOP database; the caller commits."""
+    writer = OmopWriter(conversion.omop, conversion.content_key, conversion.units, conversion.sheets)
+    change = writer.write(database, conversion.study.name, stream)
+    conversion.describe(database)
+    return change, writer.written
 
 
 def convert(

@@ -23,7 +23,7 @@ from caseweave.targets.records import raw_ids
 class Trail:
     """The lineage of one statement in one run.
 
-    Arguments: `ids` raw fact ids; `rows` zero-based sheet rows; `parts` which of the statement's sources each row is in;
+    Arguments: `ids` raw fact ids; `rows` zero-based sheet rows; `parts` which of the sources each row is in;
     `head` says the rest: statement, pattern, place in the mapping, and per source the columns of the fields used.
     """
 

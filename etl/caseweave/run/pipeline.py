@@ -13,7 +13,7 @@ from typing import Any
 
 from caseweave.identity.keyfile import project_key
 from caseweave.issues import count_by_severity
-from caseweave.run.convert import Conversion, convert
+from caseweave.run.convert import Conversion, convert, write_to
 from caseweave.run.lineage import write_lineage
 from caseweave.run.reports import rows_of, write_findings
 from caseweave.run.sides import side_by_side
@@ -24,7 +24,6 @@ from caseweave.spec.models import Study
 from caseweave.targets.fhir.write import FhirWriter
 from caseweave.targets.ledger import Difference, Ledger
 from caseweave.targets.omop.sqlite import SqliteDatabase
-from caseweave.targets.omop.write import OmopWriter
 from caseweave.terms import open_terms
 from caseweave.values.grid import Source
 from caseweave.version import __version__
@@ -152,12 +151,10 @@ def deliver_fhir(conversion: Conversion, workspace: Workspace, stream: str) -> D
 
 def deliver_omop(conversion: Conversion, workspace: Workspace, stream: str) -> Delivered:
     """Bring DIR/omop.sqlite to what the run says."""
-    writer = OmopWriter(conversion.omop, conversion.content_key, conversion.units, conversion.sheets)
     with SqliteDatabase(workspace.omop, conversion.omop.settings.shapes) as database:
-        change = writer.write(database, conversion.study.name, stream)
-        conversion.describe(database)
+        change, written = write_to(database, conversion, stream)
         total = database.count()
-    return _delivered(change, writer.written, total)
+    return _delivered(change, written, total)
 
 
 def _delivered(change: Difference, written: Counter[str], total: Mapping[str, int]) -> Delivered:

@@ -1,7 +1,8 @@
 """Records: one per resource or row that a target holds, with a keyed hash of its content; what the ledger compares.
 
-A record's hash is a sum of keyed hashes of (column, value), each computed once per distinct value, then mixed: comparing a
-national export costs additions, not renderings. Hashes are 64 bits and keyed, so that nothing can be guessed from one.
+A record's hash is a sum of keyed hashes of (column, value), each computed once per distinct value, then mixed:
+comparing a national export costs additions, not renderings. Hashes are 64 bits and keyed, so that nothing
+can be guessed from one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _REVERSE[np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype=np.uint8)] = n
 class Records:
     """Columns of equal length, one line per record.
 
-    Arguments: `unit` numbers the patient's sheet; `ids` are raw fact ids (N x 20 bytes); `place` is the rendering within
+    Arguments: `unit` numbers the patient's sheet; `ids` are raw fact ids (N x 20 bytes); `place` is the rendering in
     its pattern; `kind` numbers the resource type or table; `integer` is OMOP's, 0 where there is none; `batch` and
     `fact` tell where the record came from in this run (-1 in a ledger's).
     """

@@ -179,7 +179,7 @@ class _Shape:
         assembler = Assembler(
             kinds, [bool(flag) for flag in rest], settings.emit_missing, rendering.file, rendering.line
         )
-        pieces = assembler.object(self.compiled.tree.root, context_has_reason=self.has_reason())
+        pieces = assembler.whole(self.compiled.tree.root, context_has_reason=self.has_reason())
         head = self.head([claim.profile for claim in rendering.profiles if claim.holds(kinds)])
         body = [b"{}"] if pieces is None else pieces
         first: list[Piece] = [head, b"," if len(body) > 2 else b"", *body[1:]]
@@ -227,7 +227,7 @@ class _Shape:
         batch, settings, renderer = self.batch, self.renderer.settings, self.renderer
         name, _, _ = hole.slot.partition(".")
         if hole.slot == "id":
-            return batch.ids[facts].tolist()
+            return list(batch.ids[facts].tolist())
         if hole.slot == "identifier_system":
             return orjson.dumps(settings.identifier_system)
         if hole.slot == "pseudonym":

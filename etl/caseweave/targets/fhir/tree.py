@@ -100,20 +100,20 @@ class _Compiler:
     def error(self, problem: str, way_out: str) -> MappingError:
         return MappingError(self.file, self.line, problem, way_out=way_out)
 
-    def object(self, tree: Mapping[str, object], context: str) -> Object:
+    def whole(self, tree: Mapping[str, object], context: str) -> Object:
         entries: list[Entry | First | If] = []
         for key, value in tree.items():
             word, _, label = str(key).partition(" ")
             if word == "first" and label:
-                entries.append(First(tuple(self.object(option, context) for option in _items(value))))
+                entries.append(First(tuple(self.whole(_mapping(option), context) for option in _items(value))))
             elif word == "if" and label and isinstance(value, Mapping):
                 self.conditions.append(parse(str(value["when"]), self.file, self.line))
                 number = len(self.conditions) - 1
                 entries.append(
                     If(
                         number,
-                        self.object(value.get("then") or {}, context),
-                        self.object(value.get("else") or {}, context),
+                        self.whole(value.get("then") or {}, context),
+                        self.whole(value.get("else") or {}, context),
                     )
                 )
             else:
@@ -143,13 +143,13 @@ class _Compiler:
             raise self.error(f"unknown extension '{alias}'", "Name its url under extensions in systems.yaml.")
         head = Entry(0, "url", False, (Constant(orjson.dumps(url)),))
         if isinstance(value, Mapping):
-            return Object((head, *self.object(value, "Extension").entries))
+            return Object((head, *self.whole(value, "Extension").entries))
         return Object((head, self.entry("value[x]", value, "Extension")))
 
     def node(self, value: object, element: Element, name: str, context: str) -> Node:
         types, choice = element.types, name.endswith("[x]")
         if isinstance(value, Mapping):
-            return self.object(value, f"{context}.{name}" if not types or types[0] in BACKBONE else types[0])
+            return self.whole(value, f"{context}.{name}" if not types or types[0] in BACKBONE else types[0])
         slot = SLOT.fullmatch(value) if isinstance(value, str) else None
         if slot:
             return Slot(slot[1] + (f".{slot[2]}" if slot[2] else ""), types, choice)
@@ -173,6 +173,12 @@ class _Compiler:
         raise self.error(f"{path} can't be {value!r}", "Write a literal, SYSTEM|code or $slot.")
 
 
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise TypeError("a part of a FHIR tree is no mapping")
+    return value
+
+
 def _items(value: object) -> list[object]:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
@@ -187,7 +193,7 @@ def compile_tree(
     compiler = _Compiler(shapes, coder, extensions, file, line, [])
     resource_type = str(tree["resourceType"])
     elements = {key: value for key, value in tree.items() if key != "resourceType"}
-    root = compiler.object(elements, resource_type)
+    root = compiler.whole(elements, resource_type)
     return Tree(resource_type, root, tuple(compiler.conditions))
 
 
@@ -205,7 +211,7 @@ class Assembler:
     file: str
     line: int
 
-    def object(self, node: Object, context_has_reason: bool = False) -> list[Piece] | None:
+    def whole(self, node: Object, context_has_reason: bool = False) -> list[Piece] | None:
         """The pieces of an object; None where it has slots and all of them are absent."""
         found: dict[str, tuple[int, bool, list[list[Piece]]]] = {}
         dynamic, filled = self.gather(node, found, context_has_reason)
@@ -254,7 +260,7 @@ class Assembler:
         if isinstance(child, Constant):
             return entry.key, [child.json], False
         if isinstance(child, Object):
-            return entry.key, self.object(child), _has_slots(child)
+            return entry.key, self.whole(child), _has_slots(child)
         kind = self.kinds.get(child.slot)
         if kind is None:
             return entry.key, None, True

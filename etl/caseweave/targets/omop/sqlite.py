@@ -14,22 +14,23 @@ from caseweave.targets.omop.ddl import create_statements
 
 
 class SqliteDatabase:
-    """Rows in and out of omop.sqlite; a context manager that commits, or leaves everything as it was.
+    """Rows in and out of omop.sqlite, or of memory (None); a context manager that commits, or leaves all as it was.
 
-    >>> with SqliteDatabase(Path("omop.sqlite"), omop_shapes()) as database:
+    >>> from caseweave.shapes.omop import omop_shapes
+    >>> with SqliteDatabase(None, omop_shapes()) as database:
     ...     database.largest("person", "person_id")
     0
     """
 
-    def __init__(self, path: Path, shapes: OmopShapes) -> None:
+    def __init__(self, path: Path | None, shapes: OmopShapes) -> None:
         self.path, self.shapes = path, shapes
-        self.new = not path.exists()
-        self.file = path.with_suffix(".part") if self.new else path
+        self.new = path is None or not path.exists()
+        self.file = path.with_suffix(".part") if path and self.new else path
 
     def __enter__(self) -> SqliteDatabase:
-        if self.new:
+        if self.new and self.file:
             self.file.unlink(missing_ok=True)
-        self.connection = sqlite3.connect(self.file, isolation_level=None)
+        self.connection = sqlite3.connect(self.file or ":memory:", isolation_level=None)
         if self.new:
             # nobody sees the file before it is whole and renamed, so that a journal would guard nothing
             self.connection.executescript(
@@ -49,9 +50,11 @@ class SqliteDatabase:
         elif self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
         self.connection.close()
-        if self.new and kind is None:
+        if not self.new or self.path is None or self.file is None:
+            return
+        if kind is None:
             os.replace(self.file, self.path)
-        elif self.new:
+        else:
             self.file.unlink(missing_ok=True)
 
     def ledger(self, study: str, stream: str) -> Ledger:

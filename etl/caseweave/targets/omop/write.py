@@ -16,8 +16,9 @@ from caseweave.plan.facts import Indices
 from caseweave.shapes.omop import OmopShapes, Table
 from caseweave.targets.ledger import Difference, Held, Ledger, Unit, compare, digest_bytes, pack, unpack
 from caseweave.targets.omop.columns import Column, Constant, Lookup, Reference
+from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.integers import IntegerMap, allocate
-from caseweave.targets.omop.rows import Built, OmopBuilder
+from caseweave.targets.omop.rows import OmopBuilder
 from caseweave.targets.records import (
     Hashes,
     Records,
@@ -210,8 +211,8 @@ class OmopWriter:
         """Records of tables without an integer key get that of the column by which their rows are found again."""
         integer = records.integer.copy()
         for name, column_name in FOUND_BY.items():
-            rows = np.flatnonzero(records.kind == self.kind_of[name]) if name in self.kind_of else []
-            for batch in np.unique(records.batch[rows]).tolist() if len(rows) else []:
+            rows = np.flatnonzero(records.kind == self.kind_of.get(name, -1))
+            for batch in np.unique(records.batch[rows]).tolist():
                 inside = rows[records.batch[rows] == batch]
                 for built in self.builder.batch(batch):
                     column = built.columns.get(column_name)
@@ -306,18 +307,19 @@ class OmopWriter:
         touched = {self.units[n][0] for n in change.touched.tolist()}
         people = self.person_integers(integers)
         persons = [people[subject] for subject in sorted(touched) if subject in people]
-        known = dict(database.select("SELECT person_id, observation_period_id FROM observation_period"))
+        query = "SELECT person_id, observation_period_id FROM observation_period"
+        known = {int(str(person)): int(str(period)) for person, period in database.select(query)}
         next_id = database.largest("observation_period", "observation_period_id") + 1
         database.delete("observation_period", "person_id", persons)
         rows = []
         for subject in sorted(touched & days.keys() & people.keys(), key=lambda one: people[one]):
             person = people[subject]
-            number = known.get(person)
-            if number is None:
-                number, next_id = next_id, next_id + 1
+            period = known.get(person)
+            if period is None:
+                period, next_id = next_id, next_id + 1
             rows.append(
                 (
-                    number,
+                    period,
                     person,
                     min(days[subject]),
                     max(days[subject]),
