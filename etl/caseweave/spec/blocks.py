@@ -68,7 +68,8 @@ class Block:
             elif self.rest is not None:
                 rest[name] = self.rest.read(value, here)
             else:
-                raise here.unknown("key", name, known)
+                comma = " Inside { } a text with a comma needs quotes." if value is None else ""
+                raise here.unknown("key", name, known, comma)
         for key in self.keys:
             if key.required and key.name not in node:
                 at.fail(f"{self.wanted} without '{key.name}'", f"Add '{key.name}': {key.about}")

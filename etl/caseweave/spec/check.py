@@ -62,9 +62,7 @@ def check_sheet(sheet: Sheet) -> None:
         )
     for role in ("site", "timepoint", "as-of"):
         if sum(one.role == role for one in sheet.fields.values()) > 1:
-            _fail(
-                sheet.file, sheet.line, f"sheet '{sheet.key}' has two fields with role: {role}", "Keep one."
-            )
+            _fail(sheet.file, sheet.line, f"sheet '{sheet.key}' has two fields with role: {role}", "Keep one.")
     _headers(sheet)
     live = [name for name, one in sheet.fields.items() if not one.ignore]
     for name in sheet.row_key:
@@ -123,9 +121,7 @@ def _no_circles(study: Study) -> None:
     """Links lead somewhere: a fact that links to itself through others could never be written."""
     links = {
         (one.sheet, one.name, one.repeat_index): [
-            (link.sheet, link.statement, link.repeat_index)
-            for link in one.slots.values()
-            if isinstance(link, LinkRef)
+            (link.sheet, link.statement, link.repeat_index) for link in one.slots.values() if isinstance(link, LinkRef)
         ]
         for one in study.statements
     }

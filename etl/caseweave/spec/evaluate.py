@@ -81,17 +81,13 @@ def evaluate(expression: Expression, lookup: Lookup, presence: Presence = Presen
         return _given(evaluate(expression.operand, lookup, presence)) is not None
     if isinstance(expression, In):
         operand = evaluate(expression.operand, lookup, presence)
-        return _any(
-            compare("=", operand, evaluate(option, lookup, presence)) for option in expression.options
-        )
+        return _any(compare("=", operand, evaluate(option, lookup, presence)) for option in expression.options)
     if isinstance(expression, Unary):
         return _unary(expression, evaluate(expression.operand, lookup, presence))
     if isinstance(expression, Call) and expression.function == "anchor_year":
         return lookup("anchor_year")
     if isinstance(expression, Call):
-        return _call(
-            expression, [evaluate(argument, lookup, presence) for argument in expression.arguments], presence
-        )
+        return _call(expression, [evaluate(argument, lookup, presence) for argument in expression.arguments], presence)
     return _binary(expression, lookup, presence)
 
 
@@ -242,12 +238,7 @@ def _equal_codes(left: Answer, right: Answer) -> bool | None:
             return not set(left.codings).isdisjoint(right.codings)
         return left.local == right.local if left.local and right.local else None
     code, other = (left, right) if isinstance(left, Code) else (right, left)
-    if (
-        isinstance(code, Code)
-        and isinstance(other, str | int | Decimal)
-        and not isinstance(other, bool)
-        and code.local
-    ):
+    if isinstance(code, Code) and isinstance(other, str | int | Decimal) and not isinstance(other, bool) and code.local:
         return code.local == str(other)
     return None
 

@@ -112,9 +112,7 @@ class _Parser:
 
     def expect(self, text: str) -> None:
         if not self.accept(text):
-            raise self.error(
-                self.token, f"expected '{text}', found {_shown(self.token)}", "Close what is open."
-            )
+            raise self.error(self.token, f"expected '{text}', found {_shown(self.token)}", "Close what is open.")
 
     def expression(self, least: int = 0) -> Expression:
         self.depth += 1
@@ -130,16 +128,10 @@ class _Parser:
         """One more operator behind `left`, if it binds so tightly; `compared`: the last one compared."""
         token = self.token
         operator = "in" if token.text == "not" and self.tokens[self.place + 1].text == "in" else token.text
-        if (
-            token.kind not in ("sign", "word")
-            or BINDING.get(operator, -1) < max(least, 1)
-            or operator == "not"
-        ):
+        if token.kind not in ("sign", "word") or BINDING.get(operator, -1) < max(least, 1) or operator == "not":
             return None
         if BINDING[operator] == 4 and compared:
-            raise self.error(
-                token, "comparisons don't chain", "Join two of them with 'and', or use brackets."
-            )
+            raise self.error(token, "comparisons don't chain", "Join two of them with 'and', or use brackets.")
         self.place += 1
         if operator == "in":
             if token.text == "not":
@@ -189,9 +181,7 @@ class _Parser:
 
     def call(self, token: _Token) -> Expression:
         if token.text not in FUNCTIONS:
-            raise self.error(
-                token, f"unknown function '{token.text}'", f"Valid here: {', '.join(sorted(FUNCTIONS))}."
-            )
+            raise self.error(token, f"unknown function '{token.text}'", f"Valid here: {', '.join(sorted(FUNCTIONS))}.")
         fewest, most, _ = FUNCTIONS[token.text]
         arguments = self.arguments(fewest, most)
         # the anchor is a value that every study may have, and is looked up like one
@@ -247,9 +237,7 @@ def parse(text: str, file: str, line: int) -> Expression:
     what would be valid there.
     """
     if len(text) > MAX_LENGTH:
-        raise MappingError(
-            file, line, f"an expression of {len(text):,} characters", way_out=f"{MAX_LENGTH:,} at most."
-        )
+        raise MappingError(file, line, f"an expression of {len(text):,} characters", way_out=f"{MAX_LENGTH:,} at most.")
     parser = _Parser(text, file, line, list(_tokens(text, file, line)))
     found = parser.expression()
     if parser.token.kind != "end":

@@ -116,9 +116,7 @@ class _Conversions:
         found = {unit: CONVERSION.read(one, at.key(node, unit)) for unit, one in node.items()}
         for unit, one in found.items():
             if not (one["factor"] if isinstance(one, dict) else one):
-                at.key(node, unit).fail(
-                    f"the factor of '{unit}' is 0", "Give the factor that makes the field's unit."
-                )
+                at.key(node, unit).fail(f"the factor of '{unit}' is 0", "Give the factor that makes the field's unit.")
         return found
 
     def schema(self) -> dict[str, Any]:
@@ -237,20 +235,14 @@ def field_block(means: Reader) -> Block:
         "what it means: a pattern whose slot `value` it fills, and the other slots",
         "{pattern: lab, code: LNC|718-7, at: visit_date}",
     )
-    return Block(
-        "field", "What the cells of one column may hold.", (*FIELD_KEYS, key), lambda found, at: (found, at)
-    )
+    return Block("field", "What the cells of one column may hold.", (*FIELD_KEYS, key), lambda found, at: (found, at))
 
 
-def build_field(
-    name: str, base: str, found: dict[str, Any], at: At, repeat: Repeat | None, index: str
-) -> Field:
+def build_field(name: str, base: str, found: dict[str, Any], at: At, repeat: Repeat | None, index: str) -> Field:
     """Make a field of what was read; raises MappingError where its keys contradict each other."""
     kind: Any = found["type"] or ("code" if found["values"] else "text" if found["ignore"] else None)
     if kind is None:
-        at.fail(
-            f"field '{name}' without a type", f'Add type: one of {", ".join(TYPES)}; or ignore: "reason".'
-        )
+        at.fail(f"field '{name}' without a type", f'Add type: one of {", ".join(TYPES)}; or ignore: "reason".')
     if (kind == "code") != bool(found["values"]):
         at.fail(
             f"field '{name}' is of type {kind} and names {'a' if found['values'] else 'no'} value set",

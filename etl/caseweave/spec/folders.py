@@ -129,7 +129,5 @@ def folders(studies: Sequence[Path | str] = ()) -> Folders:
     """
     for one in studies:
         if not Path(one).is_dir():
-            raise UsageError(
-                f"'{one}' is no folder.", way_out="Give a folder that holds a folder for each study."
-            )
+            raise UsageError(f"'{one}' is no folder.", way_out="Give a folder that holds a folder for each study.")
     return Folders((*map(Path, studies), data_path("mappings")), data_path("vocabularies"))

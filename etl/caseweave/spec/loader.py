@@ -72,9 +72,7 @@ class _Loader:
         tree, label = self.read(STUDY_FILE)
         found, at = STUDY.read(tree, At(label, 1))
         at = At(label, tree.line or 1)
-        systems = {
-            alias: {"url": one} if isinstance(one, str) else one for alias, one in found["systems"].items()
-        }
+        systems = {alias: {"url": one} if isinstance(one, str) else one for alias, one in found["systems"].items()}
         aliases = self.system_aliases() | frozenset(systems)
         names = found["sheets"]
         for place, key in enumerate(names):
@@ -85,6 +83,7 @@ class _Loader:
         known = Names({one.key: one.fields for one in sheets}, joined, aliases, found["anchor"] is not None)
         for one in sheets:
             for each in one.written:
+                self.pattern(each.draft.pattern, At(one.file, each.draft.line))
                 known.add(one.key, each.name, each.expanded, each.index, each.draft.pattern)
         built = tuple(self.finish(one, known) for one in sheets)
         study = Study(
@@ -113,9 +112,7 @@ class _Loader:
         )
         check_study(study, {key: tree.at(key) for key in tree})
         files = tuple(sorted(self.files.items()))
-        digest = hashlib.sha256(
-            "".join(f"{label}\0{content}\n" for label, content in files).encode()
-        ).hexdigest()
+        digest = hashlib.sha256("".join(f"{label}\0{content}\n" for label, content in files).encode()).hexdigest()
         return replace(study, files=files, digest=digest)
 
     def system_aliases(self) -> frozenset[str]:
@@ -159,12 +156,8 @@ class _Loader:
     def statements(self, sheet: _SheetFile, tree: Any) -> None:
         for name, node in tree.items() if isinstance(tree, Map) else ():
             at = At(sheet.file, tree.at(name))
-            if (name in sheet.fields and sheet.fields[name].means) or any(
-                one.name == name for one in sheet.written
-            ):
-                at.fail(
-                    f"statement '{name}' is called like a field that means something", "Rename the statement."
-                )
+            if (name in sheet.fields and sheet.fields[name].means) or any(one.name == name for one in sheet.written):
+                at.fail(f"statement '{name}' is called like a field that means something", "Rename the statement.")
             for one, index in _repeated(sheet, node, at):
                 sheet.written.append(_Written(name, name, index, STATEMENT.read(one, at), ""))
 
@@ -186,7 +179,7 @@ class _Loader:
         found = sheet.found
         statements: list[Statement] = []
         for one in sheet.written:
-            pattern = self.pattern(one.draft.pattern, At(sheet.file, one.draft.line))
+            pattern = self.patterns[one.draft.pattern]
             statements.append(
                 resolve(
                     one.draft,
@@ -228,9 +221,7 @@ def _joined(sheets: Sequence[_SheetFile]) -> dict[str, tuple[str, ...]]:
     known = [one.key for one in sheets]
     for one, (_, other) in zip([one for one in sheets if one.found["join"] is not None], pairs, strict=True):
         if other not in known or other == one.key:
-            raise At(one.file, one.line).unknown(
-                "sheet to join", other, [key for key in known if key != one.key]
-            )
+            raise At(one.file, one.line).unknown("sheet to join", other, [key for key in known if key != one.key])
     return {
         key: tuple(dict.fromkeys([b for a, b in pairs if a == key] + [a for a, b in pairs if b == key]))
         for key in known
@@ -287,9 +278,7 @@ def list_studies(*, studies: Sequence[Path | str] = ()) -> dict[str, Path]:
     return folders(studies).studies()
 
 
-def load_pattern(
-    name: str, study_folder: Path | None = None, *, studies: Sequence[Path | str] = ()
-) -> Pattern:
+def load_pattern(name: str, study_folder: Path | None = None, *, studies: Sequence[Path | str] = ()) -> Pattern:
     """Load a pattern.
 
     >>> load_pattern("tumor-marker").required
@@ -301,9 +290,7 @@ def load_pattern(
     return read_pattern(name, place.path, place.label)[0]
 
 
-def load_valueset(
-    name: str, study_folder: Path | None = None, *, studies: Sequence[Path | str] = ()
-) -> ValueSet:
+def load_valueset(name: str, study_folder: Path | None = None, *, studies: Sequence[Path | str] = ()) -> ValueSet:
     """Load a value set.
 
     Arguments: `study_folder`, whose own value sets are asked first. Raises MappingError where it is wrong or

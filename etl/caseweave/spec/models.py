@@ -203,9 +203,7 @@ class Statement:
     @property
     def identity(self) -> str:
         """What fact ids are made of: `sheet.name`, with `#2` behind it for the second repeat."""
-        return (self.id or f"{self.sheet}.{self.name}") + (
-            f"#{self.repeat_index}" if self.repeat_index else ""
-        )
+        return (self.id or f"{self.sheet}.{self.name}") + (f"#{self.repeat_index}" if self.repeat_index else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,11 +291,7 @@ class Study:
 
     def sheet(self, key: str) -> Sheet:
         """A sheet by its key; raises KeyError."""
-        return (
-            next(sheet for sheet in self.sheets if sheet.key == key)
-            if key in self.sheet_keys
-            else _no_sheet(key)
-        )
+        return next(sheet for sheet in self.sheets if sheet.key == key) if key in self.sheet_keys else _no_sheet(key)
 
     @property
     def sheet_keys(self) -> tuple[str, ...]:

@@ -157,9 +157,7 @@ def _profiles(node: Any, at: At) -> tuple[Claim, ...]:
     if isinstance(node, str):
         return (Claim(str(node), (), at.line),)
     if isinstance(node, Seq):
-        return tuple(
-            claim for place, one in enumerate(node) for claim in _profiles(one, at.item(node, place))
-        )
+        return tuple(claim for place, one in enumerate(node) for claim in _profiles(one, at.item(node, place)))
     if not isinstance(node, Map):
         at.fail(
             "a profile is a name, a list of names, or a mapping from name to {needs: [...]}",
@@ -220,7 +218,9 @@ class _Renderings:
             return refuse(self, node, at)  # type: ignore[no-any-return]
         needed = "resourceType" if self.target == "fhir" else "table"
         if needed not in node:
-            at.fail(f"a {self.target} rendering without '{needed}'", f"Add '{needed}'.")
+            at.fail(
+                f"{'a FHIR' if self.target == 'fhir' else 'an OMOP'} rendering without '{needed}'", f"Add '{needed}'."
+            )
         tree = Map(node.line)
         tree.update({key: value for key, value in node.items() if key not in ("name", "when", "profile")})
         tree.lines = node.lines
@@ -250,9 +250,7 @@ PATTERN = Block(
     (
         Key("pattern", Word(), "its name, the same as the file's", "tumor-marker", required=True),
         Key("about", Word(), "what it says, in one line", required=True),
-        Key(
-            "notes", ListOf(Word(), single=True), "what its user must know, one sentence an item", default=()
-        ),
+        Key("notes", ListOf(Word(), single=True), "what its user must know, one sentence an item", default=()),
         Key(
             "slots",
             _Slots(),
@@ -279,9 +277,7 @@ def build_pattern(name: str, tree: Map, file: str) -> Pattern:
     """Make a pattern out of its tree; raises MappingError."""
     found, at = PATTERN.read(tree, At(file, 1))
     if found["pattern"] != name:
-        At(file, tree.at("pattern")).fail(
-            f"the file '{name}' calls itself '{found['pattern']}'", "Give both one name."
-        )
+        At(file, tree.at("pattern")).fail(f"the file '{name}' calls itself '{found['pattern']}'", "Give both one name.")
     lets = {key: _named_let(key, let) for key, let in found["let"].items()}
     for key, let in lets.items():
         here = At(file, let.line)

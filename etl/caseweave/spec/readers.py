@@ -15,6 +15,10 @@ from caseweave.values.types import Coding
 CODE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\|(\S+)")
 
 
+# longer lists stand in the way out alone
+MOST_LISTED = 8
+
+
 class Reader(Protocol):
     """Checks a node and gives its value; raises MappingError that says what is wanted."""
 
@@ -110,11 +114,7 @@ class Whole:
         return isinstance(node, int) and not isinstance(node, bool)
 
     def read(self, node: Node, at: At) -> Any:
-        return (
-            node
-            if isinstance(node, int) and self.accepts(node) and node >= self.least
-            else refuse(self, node, at)
-        )
+        return node if isinstance(node, int) and self.accepts(node) and node >= self.least else refuse(self, node, at)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "integer", "minimum": self.least}
@@ -146,7 +146,8 @@ class Choice:
 
     @property
     def wanted(self) -> str:
-        return f"one of {', '.join(self.options)}"
+        few = len(self.options) <= MOST_LISTED
+        return f"one of {', '.join(self.options)}" if few else f"one of {len(self.options)} words"
 
     def accepts(self, node: Node) -> bool:
         return isinstance(node, str)
@@ -298,7 +299,10 @@ class Labels:
             return refuse(self, node, at)
         for language in node:
             if not re.fullmatch(r"[a-z]{2,3}(-[A-Z]{2})?", language):
-                at.key(node, language).fail(f"'{language}' is no language", "Write it as in en, es, pt-BR.")
+                at.key(node, language).fail(
+                    f"'{language}' is no language",
+                    "Write en, es, pt-BR ...; inside { } a text with a comma needs quotes.",
+                )
         return {key: Written().read(value, at.key(node, key)) for key, value in node.items()}
 
     def schema(self) -> dict[str, Any]:

@@ -27,9 +27,7 @@ class _Repeat:
             return refuse(self, node, at)
         variables = [key for key in node if key not in ("gaps", "suffix")]
         if len(variables) != 1 or not re.fullmatch(r"[a-z]\w*", variables[0]):
-            at.fail(
-                f"a repeat has one variable, found {', '.join(variables) or 'none'}", f"Write {self.wanted}."
-            )
+            at.fail(f"a repeat has one variable, found {', '.join(variables) or 'none'}", f"Write {self.wanted}.")
         name = variables[0]
         indices = _indices(node[name], at.key(node, name))
         gaps = Choice(("error", "warning", "allow")).read(node.get("gaps", "allow"), at.key(node, "gaps"))
@@ -58,9 +56,7 @@ def _indices(node: Node, at: At) -> tuple[str, ...]:
     else:
         at.fail(f"expected a range, found '{node}'", "Write it as 1..3, or as a list.")
     if not 1 <= len(indices) <= MOST_REPEATS or len(set(indices)) != len(indices):
-        at.fail(
-            f"{len(indices)} repeats", f"Give 1 to {MOST_REPEATS} different ones, the first before the last."
-        )
+        at.fail(f"{len(indices)} repeats", f"Give 1 to {MOST_REPEATS} different ones, the first before the last.")
     return indices
 
 
@@ -109,7 +105,5 @@ def _suffixed(made: Map, node: Map, name: str, repeat: Repeat, index: str) -> No
     """The header of a repeat whose form writes the number in its own way, as in chemo, chemo_2, chemo_3."""
     column = str(node.get("column", name))
     suffix = repeat.suffix.get(index, f"_{index}")
-    made["column"] = Quoted(
-        column.replace(f"_${repeat.variable}", suffix).replace(f"${repeat.variable}", index)
-    )
+    made["column"] = Quoted(column.replace(f"_${repeat.variable}", suffix).replace(f"${repeat.variable}", index))
     made.lines["column"] = node.at("column")

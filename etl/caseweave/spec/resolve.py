@@ -63,9 +63,7 @@ class Names:
             return self._usable(sheet, name, FieldRef(name), at)
         other, dot, rest = name.rpartition(".")
         for joined in self.joined.get(sheet, ()):
-            if (dot and other == joined and rest in self.fields[joined]) or (
-                not dot and name in self.fields[joined]
-            ):
+            if (dot and other == joined and rest in self.fields[joined]) or (not dot and name in self.fields[joined]):
                 return self._usable(joined, rest, FieldRef(rest, joined), at)
         if dot and other == sheet and rest in self.fields[sheet]:
             return self._usable(sheet, rest, FieldRef(rest), at)
@@ -175,9 +173,7 @@ def resolve(
     known.expression(sheet, draft.when, at)
     for one in draft.key:
         known.field(sheet, one, at)
-    for filler_at, filler in (
-        (At(file, draft.lines.get(key, draft.line)), one) for key, one in slots.items()
-    ):
+    for filler_at, filler in ((At(file, draft.lines.get(key, draft.line)), one) for key, one in slots.items()):
         for code in _codes(filler):
             known.system(code, filler_at)
     return Statement(
@@ -216,9 +212,7 @@ def fields_of(filler: Filler) -> frozenset[str]:
     return names(filler.expression) - IMPLICIT if isinstance(filler, Expr) else frozenset()
 
 
-def _filler(
-    filler: Filler | Ref | MapRef, slot: Slot, sheet: str, index: str, at: At, known: Names
-) -> Filler:
+def _filler(filler: Filler | Ref | MapRef, slot: Slot, sheet: str, index: str, at: At, known: Names) -> Filler:
     if slot.facts:
         if isinstance(filler, Ref):
             return known.link(sheet, filler, index, slot, at)
@@ -258,10 +252,6 @@ def _mapped(filler: MapRef, slot: Slot, sheet: str, at: At, known: Names) -> Map
 
 def _check_kinds(slot: Slot, kinds: frozenset[str], what: str, at: At, known: Names) -> None:
     """A slot gets only what it says it takes; a study without a calendar gives intervals for dates."""
-    if (
-        not slot.kinds
-        or kinds & slot.kinds
-        or (known.anchored and slot.kinds & DATES and "quantity" in kinds)
-    ):
+    if not slot.kinds or kinds & slot.kinds or (known.anchored and slot.kinds & DATES and "quantity" in kinds):
         return
     at.fail(f"slot '{slot.name}' can't be filled from {what}", f"It takes {', '.join(sorted(slot.kinds))}.")

@@ -242,9 +242,7 @@ EXAMPLE = Block(
             "{patient_id: AA-00001, er_status: neg}",
         ),
         Key("rows", ListOf(Tree()), "several rows of this sheet"),
-        Key(
-            "sheets", MapOf(ListOf(Tree(), single=True)), "rows of other sheets that belong to it", default={}
-        ),
+        Key("sheets", MapOf(ListOf(Tree(), single=True)), "rows of other sheets that belong to it", default={}),
         Key("expect", EXPECT, "what must come out", required=True),
     ),
     lambda found, at: (found, at),
@@ -345,8 +343,6 @@ def examples_of(sheet: str, found: tuple[Any, ...]) -> tuple[Example, ...]:
         rows = {sheet: one["rows"] if one["row"] is None else (one["row"],), **one["sheets"]}
         expect = one["expect"]
         made.append(
-            Example(
-                at.file, at.line, rows, expect["facts"], expect["fhir"], expect["omop"], expect["findings"]
-            )
+            Example(at.file, at.line, rows, expect["facts"], expect["fhir"], expect["omop"], expect["findings"])
         )
     return tuple(made)

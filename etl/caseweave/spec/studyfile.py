@@ -191,9 +191,7 @@ STUDY = Block(
                         default="mcode-4",
                     ),
                     Key("identifier_system", Word("a url"), "the system of the pseudonyms", default=""),
-                    Key(
-                        "code_system", Word("a url"), "the system of the study's own local codes", default=""
-                    ),
+                    Key("code_system", Word("a url"), "the system of the study's own local codes", default=""),
                 ),
                 lambda found, at: found,
             ),

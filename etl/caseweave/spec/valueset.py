@@ -91,9 +91,7 @@ ENTRY = Block(
             "unknown",
         ),
         Key("label", Labels(), "what it is called, per language", "{en: Positive, es: Positivo}", default={}),
-        Key(
-            "aliases", ListOf(Written(), single=True), "other ways to write it", '[positive, "+"]', default=()
-        ),
+        Key("aliases", ListOf(Written(), single=True), "other ways to write it", '[positive, "+"]', default=()),
         Key("help", Labels(), "a longer explanation, per language", default={}),
     ),
     lambda found, at: Entry(
@@ -127,12 +125,8 @@ class _Values:
             if isinstance(entry, tuple):
                 entry = Entry(key="", line=here.line, codings=entry)
             if entry.missing and entry.codings:
-                here.fail(
-                    f"value '{key}' has a code and says that it is missing", "Keep `code` or `missing`."
-                )
-            found[key] = Entry(
-                key, entry.line, entry.codings, entry.missing, entry.label, entry.aliases, entry.help
-            )
+                here.fail(f"value '{key}' has a code and says that it is missing", "Keep `code` or `missing`.")
+            found[key] = Entry(key, entry.line, entry.codings, entry.missing, entry.label, entry.aliases, entry.help)
         return found
 
     def schema(self) -> dict[str, Any]:

@@ -50,9 +50,7 @@ def names_here(name: str, valid: Iterable[str]) -> str:
     known = list(dict.fromkeys(valid))
     folded = {one.casefold(): one for one in known}
     near = [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
-    listed = ", ".join(known[:MOST_NAMES]) + (
-        f" ... ({len(known)} in all)" if len(known) > MOST_NAMES else ""
-    )
+    listed = ", ".join(known[:MOST_NAMES]) + (f" ... ({len(known)} in all)" if len(known) > MOST_NAMES else "")
     meant = f"Did you mean {' or '.join(repr(one) for one in near)}? " if near else ""
     return f"{meant}Valid here: {listed or 'none'}."
 

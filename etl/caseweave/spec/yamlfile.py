@@ -245,7 +245,7 @@ def parse_yaml(text: str, file: str) -> Node:
             file,
             mark.line + 1 if mark else 1,
             f"not readable as YAML: {problem}",
-            way_out="Check quotes, colons and the indentation around this line.",
+            way_out="Check quotes, colons and indentation around this line; inside { } a key with [ ] needs quotes.",
         ) from None
     except YAMLError as error:
         raise MappingError(
@@ -259,9 +259,7 @@ def parse_yaml(text: str, file: str) -> Node:
             file, 1, f"not readable as YAML: {error}", way_out="Check escapes in quoted texts."
         ) from None
     if len(builder.root) > 1:
-        raise MappingError(
-            file, builder.root[1][1], "a second document begins here", way_out="One document a file."
-        )
+        raise MappingError(file, builder.root[1][1], "a second document begins here", way_out="One document a file.")
     return builder.root[0][0] if builder.root else None
 
 
@@ -274,9 +272,7 @@ def read_yaml(path: Path, file: str) -> tuple[Map, str]:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise MappingError(
-            file, 1, f"can't be read ({error.strerror})", way_out="Check that it exists."
-        ) from None
+        raise MappingError(file, 1, f"can't be read ({error.strerror})", way_out="Check that it exists.") from None
     if len(raw) > MAX_BYTES:
         raise MappingError(file, 1, f"larger than {MAX_BYTES:,} bytes", way_out="Split it.")
     try:

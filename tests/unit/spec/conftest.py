@@ -53,7 +53,7 @@ PATTERNS = {
     "fhir: {resourceType: Patient, gender: $sex}\n"
     "omop: {table: person, gender_concept_id: $sex}\n",
     "cancer": "about: A cancer.\nslots: {code: required, onset: {kind: date}}\n"
-    "fhir: {resourceType: Condition, code: $code, onset[x]: $onset}\n"
+    "fhir: {resourceType: Condition, code: $code, 'onset[x]': $onset}\n"
     "omop: {table: condition_occurrence, concept: $code, date: $onset}\n",
     "marker": "about: A marker.\n"
     "slots: {code: required, value: required, at: {kind: date}, of: {fact: [cancer]}}\n"
@@ -63,7 +63,7 @@ PATTERNS = {
     "  code: $code\n  value[x]: $value\n"
     "omop: {table: measurement, concept: $code, date: $at, value: $value}\n",
     "lesion": "about: A lesion.\nslots: {size: required, at: optional, of: {fact: [cancer], required: true}}\n"
-    "fhir: {resourceType: Observation, value[x]: $size}\nomop: none\nbecause: only a test\n",
+    "fhir: {resourceType: Observation, 'value[x]': $size}\nomop: none\nbecause: only a test\n",
 }
 
 

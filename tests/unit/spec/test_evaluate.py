@@ -14,7 +14,9 @@ from caseweave.values.types import Boolean, Code, Coding, Integer, Missing, Part
 
 POSITIVE = Coding("SCT", "10828004")
 PRESENCE = Presence(
-    yes=frozenset({POSITIVE}), no=frozenset({Coding("SCT", "260385009")}), unknown=frozenset({Coding("SCT", "261665006")})
+    yes=frozenset({POSITIVE}),
+    no=frozenset({Coding("SCT", "260385009")}),
+    unknown=frozenset({Coding("SCT", "261665006")}),
 )
 ROW: dict[str, Value] = {
     "er": Code((POSITIVE, Coding("LNC", "LA6576-8")), "pos", "Positive"),
