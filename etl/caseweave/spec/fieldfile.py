@@ -106,6 +106,7 @@ class _Conversions:
     """Accepted units, each with its factor to the field's own."""
 
     wanted = "a mapping from unit to its factor, or to {factor: ..., offset: ...}"
+    inside = (CONVERSION,)
 
     def accepts(self, node: Node) -> bool:
         return isinstance(node, Map)

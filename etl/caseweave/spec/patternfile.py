@@ -101,6 +101,7 @@ class _Slots:
     """The slots of a pattern, each `required`, `optional` or a mapping."""
 
     wanted = "a mapping from slot to required, optional, or {fact: ..., kind: ...}"
+    inside = (SLOT,)
 
     def accepts(self, node: Any) -> bool:
         return isinstance(node, Map)

@@ -153,9 +153,9 @@ class Choice:
         return isinstance(node, str)
 
     def read(self, node: Node, at: At) -> Any:
-        if not isinstance(node, str) or node not in self.options:
+        if not isinstance(node, str | int | float) or written(node) not in self.options:
             at.fail(f"expected {self.wanted}, found {shown(node)}", names_here(str(node), self.options))
-        return str(node)
+        return written(node)
 
     def schema(self) -> dict[str, Any]:
         return {"enum": list(self.options)}

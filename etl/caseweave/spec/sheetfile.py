@@ -96,6 +96,7 @@ class _Filler:
     """What fills a slot: a field or statement, SYSTEM|code, "text", a number, a table, an expression."""
 
     wanted = 'a field or statement, SYSTEM|code, "text", a number, {field: ..., map: ...} or {expr: ...}'
+    inside = (FILLER,)
 
     def accepts(self, node: Node) -> bool:
         return node is not None

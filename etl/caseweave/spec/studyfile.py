@@ -11,6 +11,8 @@ from caseweave.spec.models import Anchor, MissingRules, Site
 from caseweave.spec.readers import Choice, Flag, Labels, ListOf, MapOf, Word, Written
 from caseweave.spec.words import At
 
+FHIR_DEFAULTS = {"release": "R4", "profiles": "mcode-4", "identifier_system": "", "code_system": ""}
+OMOP_DEFAULTS = {"cdm": "5.4", "oncology": False, "imaging": True, "type_concept": ""}
 STUDY_NAME = r"[a-z0-9][a-z0-9._-]*"
 
 
@@ -197,7 +199,7 @@ STUDY = Block(
             ),
             "what FHIR gets",
             "{release: R4, profiles: mcode-4}",
-            default={},
+            default=FHIR_DEFAULTS,
         ),
         Key(
             "omop",
@@ -207,13 +209,13 @@ STUDY = Block(
                 (
                     Key(
                         "cdm",
-                        Written("5.3 or 5.4 in quotes"),
+                        Choice(("5.3", "5.4")),
                         "the version of the CDM",
                         '"5.4"',
                         default="5.4",
                     ),
                     Key("oncology", Flag(), "whether a CDM 5.3 has the oncology extension", default=False),
-                    Key("imaging", Flag(), "whether the CDM has the imaging extension", default=False),
+                    Key("imaging", Flag(), "whether the CDM has the imaging extension", default=True),
                     Key(
                         "type_concept",
                         Word(),
@@ -226,7 +228,7 @@ STUDY = Block(
             ),
             "what OMOP gets",
             '{cdm: "5.4"}',
-            default={},
+            default=OMOP_DEFAULTS,
         ),
     ),
     lambda found, at: (found, at),

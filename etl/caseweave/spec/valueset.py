@@ -111,6 +111,7 @@ class _Values:
     """The values of a set: each key with its entry, or with its code alone."""
 
     wanted = "a mapping from local value to its code, label and aliases"
+    inside = (ENTRY,)
 
     def accepts(self, node: Any) -> bool:
         return isinstance(node, Map)
