@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,10 +13,12 @@ from caseweave.sources.sheetscan import SheetScan
 from caseweave.values.grid import Grid
 from caseweave.values.types import CellError
 
+Scans = Mapping[str | int, SheetScan]
+
 _AGAIN = "Open it in Excel or LibreOffice and save it again."
 
 
-def read_workbook(source: Path | IO[bytes], name: str, scans: dict[str, SheetScan], limits: Limits) -> tuple[Grid, ...]:
+def read_workbook(source: Path | IO[bytes], name: str, scans: Scans, limits: Limits) -> tuple[Grid, ...]:
     """Read every worksheet of a workbook, in workbook order, hidden ones included.
 
     Arguments: the file or its decrypted bytes, its name for messages, what the scan found per sheet, the
@@ -27,7 +30,7 @@ def read_workbook(source: Path | IO[bytes], name: str, scans: dict[str, SheetSca
     try:
         workbook = calamine.load_workbook(source)
         return tuple(
-            _read_sheet(workbook, index, entry, scans.get(entry.name), name, limits)
+            _read_sheet(workbook, index, entry, scans.get(entry.name) or scans.get(index), name, limits)
             for index, entry in enumerate(workbook.sheets_metadata)
             if entry.typ == calamine.SheetTypeEnum.WorkSheet
         )

@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from caseweave.errors import SourceDamaged, SourceError, SourceUnsupported, UsageError
 
@@ -24,6 +25,8 @@ _CONTENT_TYPES = {
     b"ms-excel.sheet.binary.macroEnabled.main": "xlsb",
     b"ms-excel.addin.macroEnabled.main+xml": "xlam",
 }
+# where the content types tell nothing, the main part does
+_MAIN_PARTS = {"xl/workbook.bin": "xlsb", "xl/workbook.xml": "xlsx", "content.xml": "ods"}
 _NOT_TABLES = {
     b"%PDF": "a PDF",
     b"\x89PNG": "a picture",
@@ -92,12 +95,12 @@ def kind_of(path: Path) -> str:
     if not head:
         raise SourceDamaged(path.name, "the file is empty", way_out="Export or copy it again.")
     if head.startswith(_ZIP):
-        return _kind_of_zip(path)
+        return kind_of_zip(path, path.name)
     if head.startswith(_OLE) or _is_bare_biff(head):
         return "ole"
     for magic, what in _NOT_TABLES.items():
         if head.startswith(magic):
-            raise _unsupported(path, f"it is {what}")
+            raise _unsupported(path.name, f"it is {what}")
     return _kind_of_text(path, head)
 
 
@@ -106,55 +109,54 @@ def _is_bare_biff(head: bytes) -> bool:
     return head[:1] == b"\x09" and head[1:2] in b"\x00\x02\x04" and head[2:4] in (b"\x04\x00", b"\x06\x00")
 
 
-def _kind_of_zip(path: Path) -> str:
+def kind_of_zip(source: Path | IO[bytes], name: str) -> str:
+    """Name the kind of a zipped workbook, from a file or from decrypted bytes; raises as `kind_of` does."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = {info.filename.replace("\\", "/").lower(): info for info in archive.infolist()}
-            types = names.get("[content_types].xml")
-            if types is not None and types.file_size < 8 << 20:
-                with archive.open(types) as stream:
-                    content = stream.read(8 << 20)
-                for marker, kind in _CONTENT_TYPES.items():
-                    if marker in content:
-                        return _accepted(path, kind)
-                if b"wordprocessingml" in content or b"presentationml" in content:
-                    raise _unsupported(path, "it is a Word or PowerPoint file")
-            if "mimetype" in names and names["mimetype"].file_size < 4096:
-                with archive.open(names["mimetype"]) as stream:
-                    if b"opendocument.spreadsheet" in stream.read(4096):
-                        return "ods"
-            if "xl/workbook.bin" in names:
-                return "xlsb"
-            if "xl/workbook.xml" in names:
-                return "xlsx"
-            if "content.xml" in names and path.suffix.lower() == ".ods":
-                return "ods"
+        with zipfile.ZipFile(source) as archive:
+            kind = _kind_of_parts(archive, name)
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
         raise SourceDamaged(
-            path.name,
-            "it begins like a workbook but its zip directory can't be read",
-            way_out="Copy or save it again.",
+            name, "it begins like a workbook but its zip directory can't be read", way_out="Save it again."
         ) from error
-    raise _unsupported(path, "it is a zip archive without a workbook in it")
-
-
-def _accepted(path: Path, kind: str) -> str:
     if kind == "xlam":
-        raise _unsupported(path, "it is an Excel add-in, which holds program code and no data")
+        raise _unsupported(name, "it is an Excel add-in, which holds program code and no data")
     return kind
+
+
+def _kind_of_parts(archive: zipfile.ZipFile, name: str) -> str:
+    parts = {info.filename.replace("\\", "/").lstrip("/").lower(): info for info in archive.infolist()}
+
+    def beginning(part: str, size: int) -> bytes:
+        if part not in parts:
+            return b""
+        with archive.open(parts[part]) as stream:
+            return stream.read(size)
+
+    types = beginning("[content_types].xml", 4 << 20)
+    for marker, kind in _CONTENT_TYPES.items():
+        if marker in types:
+            return kind
+    if b"wordprocessingml" in types or b"presentationml" in types:
+        raise _unsupported(name, "it is a Word or PowerPoint file")
+    if b"opendocument.spreadsheet" in beginning("mimetype", 4096):
+        return "ods"
+    for part, kind in _MAIN_PARTS.items():
+        if part in parts:
+            return kind
+    raise _unsupported(name, "it is a zip archive without a workbook in it")
 
 
 def _kind_of_text(path: Path, head: bytes) -> str:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:512].lower()
     if start.startswith((b"<html", b"<!doctype html", b"<table")):
-        raise _unsupported(path, "it is a web page under the name of a table")
+        raise _unsupported(path.name, "it is a web page under the name of a table")
     if start.startswith((b"<?xml", b"<workbook")):
-        raise _unsupported(path, "it is an XML file")
+        raise _unsupported(path.name, "it is an XML file")
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv", ".txt", ".tab"):
         return "tsv" if suffix in (".tsv", ".tab") else "csv"
-    raise _unsupported(path, "it holds text or unknown bytes, not a workbook")
+    raise _unsupported(path.name, "it holds text or unknown bytes, not a workbook")
 
 
-def _unsupported(path: Path, reason: str) -> SourceUnsupported:
-    return SourceUnsupported(path.name, reason, way_out=f"Save it as one of {READABLE}.")
+def _unsupported(name: str, reason: str) -> SourceUnsupported:
+    return SourceUnsupported(name, reason, way_out=f"Save it as one of {READABLE}.")

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from caseweave.errors import SourceUnsupported
+import olefile
+
+from caseweave.errors import SourceDamaged, SourceUnsupported
 from caseweave.sources.calamine import read_workbook
 from caseweave.sources.child import peak_memory
 from caseweave.sources.csvfile import read_csv
+from caseweave.sources.encrypted import decrypt
+from caseweave.sources.files import READABLE, kind_of_zip
 from caseweave.sources.limits import Limits
+from caseweave.sources.odsscan import scan_open_document
+from caseweave.sources.package import WorkbookScan
 from caseweave.sources.scan import scan_workbook
 from caseweave.sources.wire import Reading
+from caseweave.sources.xlsbscan import scan_binary_workbook
+from caseweave.sources.xlsscan import is_encrypted, scan_old_workbook
+
+_Scan = Callable[[Path | IO[bytes], str, Limits], WorkbookScan]
+_SCANS: dict[str, _Scan] = {
+    "xlsx": scan_workbook,
+    "xlsm": scan_workbook,
+    "xltx": scan_workbook,
+    "xltm": scan_workbook,
+    "xlsb": scan_binary_workbook,
+    "xls": scan_old_workbook,
+    "ods": scan_open_document,
+}
+_MACROS = ("xlsm", "xltm")
 
 
 def read_file(path: Path, kind: str, password: str | None, limits: Limits) -> Reading:
@@ -21,24 +43,45 @@ def read_file(path: Path, kind: str, password: str | None, limits: Limits) -> Re
     Arguments: the file, its kind as `files.kind_of` names it, a password or None, the limits.
     Raises a SourceError.
     """
-    readers = {"csv": _csv, "tsv": _csv} | dict.fromkeys(("xlsx", "xlsm", "xltx", "xltm"), _office)
-    if kind not in readers:
-        raise SourceUnsupported(path.name, f"no reader takes {kind}", way_out="Save it as .xlsx.")
-    return dataclasses.replace(readers[kind](path, kind, password, limits), memory=peak_memory())
+    if kind in ("csv", "tsv"):
+        grid, notes = read_csv(path, limits, tabs=kind == "tsv")
+        reading = Reading(kind, None, (grid,), notes)
+    else:
+        source, kind = _opened(path, kind, password)
+        reading = _read(source, path.name, kind, limits)
+    return dataclasses.replace(reading, memory=peak_memory())
 
 
-def _csv(path: Path, kind: str, password: str | None, limits: Limits) -> Reading:
-    grid, notes = read_csv(path, limits, tabs=kind == "tsv")
-    return Reading(kind, None, (grid,), notes)
-
-
-def _office(path: Path, kind: str, password: str | None, limits: Limits) -> Reading:
-    return read_office(path, path.name, kind, limits)
-
-
-def read_office(source: Path | IO[bytes], name: str, kind: str, limits: Limits) -> Reading:
-    """Read an Office Open XML workbook from a file or from decrypted bytes."""
-    scan = scan_workbook(source, name, limits)
+def _read(source: Path | IO[bytes], name: str, kind: str, limits: Limits) -> Reading:
+    scan = _SCANS[kind](source, name, limits)
     if not isinstance(source, Path):
         source.seek(0)
-    return Reading(kind, scan.modified, read_workbook(source, name, scan.sheets, limits), ())
+    grids = read_workbook(source, name, scan.sheets, limits)
+    notes = scan.notes + (("it holds macros, which were not run",) if kind in _MACROS else ())
+    return Reading(kind, scan.modified, grids, notes)
+
+
+def _opened(path: Path, kind: str, password: str | None) -> tuple[Path | IO[bytes], str]:
+    """The plain workbook and its kind, whatever it was wrapped in."""
+    if kind != "ole":
+        return path, kind
+    if not olefile.isOleFile(str(path)):
+        return path, "xls"  # a record stream without a container
+    try:
+        with olefile.OleFileIO(str(path)) as container:
+            encrypted = container.exists("EncryptedPackage")
+            old = container.exists("Workbook") or container.exists("Book")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise SourceDamaged(
+            path.name, "its OLE container can't be read", way_out="Open it in Excel and save it again."
+        ) from error
+    if encrypted:
+        plain: io.BytesIO = decrypt(path, password)
+        kind = kind_of_zip(plain, path.name)
+        plain.seek(0)
+        return plain, kind
+    if not old:
+        raise SourceUnsupported(
+            path.name, "it is an Office document without a workbook in it", way_out=f"Save it as one of {READABLE}."
+        )
+    return (decrypt(path, password) if is_encrypted(path) else path), "xls"

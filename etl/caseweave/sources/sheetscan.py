@@ -29,7 +29,7 @@ _USUAL = re.compile(
     rb"(?:\s|<!--.*?-->)*<worksheet[\s>]",
     re.DOTALL,
 )
-_ODD_CELL = re.compile(rb'<c(?=[\s/>])(?! r="[A-Z]{1,3}[0-9]{1,7}"[ />])')
+_ODD_CELL = re.compile(rb'<c(?! r="[A-Z])(?=[\s/>])')
 _ROW = re.compile(rb"<row(?=[\s/>])")
 _ROW_NUMBER = re.compile(rb'<row [^>]*?\br="([0-9]{1,7})"')
 _WIDE = re.compile(rb'<c r="([A-Z]{2,3})[0-9]')
@@ -75,6 +75,12 @@ def scan_sheet(opening: Callable[[], IO[bytes]], name: str, limits: Limits) -> S
         # formatted but empty cells may reach far; only filled ones cost anything
         with opening() as stream:
             scan = _scan_xml(stream, name, limits)
+    check_extent(scan, name, limits)
+    return scan
+
+
+def check_extent(scan: SheetScan, name: str, limits: Limits) -> None:
+    """Raise SourceTooLarge when the rectangle up to the last filled cell holds too many cells."""
     if scan.rows * scan.columns > limits.cells:
         last = cell_address(scan.rows - 1, scan.columns - 1)
         raise SourceTooLarge(
@@ -83,7 +89,6 @@ def scan_sheet(opening: Callable[[], IO[bytes]], name: str, limits: Limits) -> S
             way_out="Delete the stray cells right of and below the data.",
             cell=last,
         )
-    return scan
 
 
 def column_number(letters: str | bytes) -> int:
