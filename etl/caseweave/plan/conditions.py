@@ -8,7 +8,7 @@ import numpy as np
 
 from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.variants import once_per_combination
-from caseweave.spec.evaluate import Answer, Presence, evaluate, to_value
+from caseweave.spec.evaluate import Answer, Presence, evaluate, to_value, truth
 from caseweave.spec.expression import Expression, names
 from caseweave.values.types import Value
 
@@ -35,7 +35,7 @@ def holds(expression: Expression | None, columns: Mapping[str, SlotColumn], size
     if expression is None:
         return np.ones(size, dtype=bool)
     answers, which = _answers(expression, columns, size, presence)
-    return np.asarray([answer is True for answer in answers], dtype=np.bool_)[which]
+    return np.asarray([truth(answer) is True for answer in answers], dtype=np.bool_)[which]
 
 
 def computed(expression: Expression, columns: Mapping[str, SlotColumn], size: int, presence: Presence) -> SlotColumn:

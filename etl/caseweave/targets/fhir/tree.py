@@ -14,7 +14,7 @@ from caseweave.spec.expression import Expression, parse
 from caseweave.targets.fhir.fragments import CHOICES, WRITERS, Coder, fragment
 from caseweave.values.types import Code, Coding
 
-SLOT = re.compile(r"\$([a-z_]+)(?:\.([a-z-]+))?")
+SLOT = re.compile(r"\$([a-z]\w*)(?:\.([a-z][\w-]*))?")
 SLICE = re.compile(r"(\w+)\[([^\]]+)\]")
 BACKBONE = frozenset({"BackboneElement", "Element"})
 
