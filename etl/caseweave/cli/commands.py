@@ -7,4 +7,7 @@ exit code (None is 0) and imports whatever is heavy inside, so that `caseweave -
 from __future__ import annotations
 
 # name -> module:function, in the order in which the help shows them
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "studies": "caseweave.cli.studies:studies",
+    "run": "caseweave.cli.run:run",
+}

@@ -78,15 +78,26 @@ class Delivered:
     total: Mapping[str, int]
 
 
-def run(study: Study, paths: Sequence[Path], workspace: Workspace, options: Options = Options()) -> Outcome:
+def run(
+    study: Study,
+    paths: Sequence[Path],
+    workspace: Workspace,
+    options: Options = Options(),
+    *,
+    sources: Sequence[Source] | None = None,
+    clock: Clock | None = None,
+) -> Outcome:
     """Run a study's sources into its workspace.
+
+    Arguments: `sources`, if they were read already; `clock` is told of every step.
 
     Raises SourceError for a file that can't be read, MappingError for a study that can't be compiled, Refusal where
     the workspace belongs to another study or key; then nothing is changed.
     """
-    clock = Clock()
-    with clock.step("read"):
-        sources = read_sources(paths, password=options.password)
+    clock = clock or Clock()
+    if sources is None:
+        with clock.step("read"):
+            sources = read_sources(paths, password=options.password)
     workspace.create()
     with workspace.locked():
         state = workspace.read_state()

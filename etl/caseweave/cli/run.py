@@ -1,0 +1,43 @@
+"""`caseweave run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from caseweave.cli import options
+
+
+def run(
+    sources: options.Sources,
+    study: options.StudyName = None,
+    studies: options.Studies = None,
+    output: options.Output = None,
+    key: options.KeyFile = None,
+    vocabulary: options.Vocabulary = None,
+    site: options.Site = "",
+    stream: options.Stream = "main",
+    as_json: options.AsJson = False,
+) -> int:
+    """Turn filled forms into FHIR resources and OMOP rows, in a workspace.
+
+    The same forms again change nothing; corrected ones change their facts and nothing else. Findings, with sheet and
+    cell, are in findings.csv of the workspace.
+    """
+    from caseweave.cli.intake import take_in
+    from caseweave.cli.progress import clock
+    from caseweave.cli.show import say, say_json
+    from caseweave.cli.summary import describe_run
+    from caseweave.run.pipeline import Options
+    from caseweave.run.pipeline import run as run_study
+    from caseweave.run.workspace import Workspace
+
+    with clock() as timer:
+        found = take_in(sources, study, studies, timer)
+        workspace = Workspace(output or Path(f"caseweave-{found.study.name}"))
+        chosen = Options(key_file=key, vocabulary=vocabulary, site=site, stream=stream)
+        outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
+    if as_json:
+        say_json(outcome.manifest)
+    else:
+        say(describe_run(outcome.manifest, workspace.root, outcome.exit_code))
+    return outcome.exit_code

@@ -1,0 +1,110 @@
+"""A run or a check in words, under a screen: what was read, what came of it, what is wrong, where to look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from caseweave.cli.show import WIDTH, count, counts, entry, number
+from caseweave.issues import SEVERITIES
+
+SHOWN_FINDINGS = 5
+SHOWN_SOURCES = 3
+OUTCOMES = ("loaded", "ignored", "missing", "rejected")
+NOUNS = {"error": "error", "warning": "warning", "message": "message"}
+ENDINGS = {
+    0: "0: all loaded.",
+    1: "1: finished; what has an error was not loaded.",
+}
+
+
+def describe_run(manifest: Mapping[str, Any], root: Path, exit_code: int) -> str:
+    """A run as the terminal shows it."""
+    study = manifest["study"]
+    lines = [
+        f"{study['name']} {study['version']}, run {manifest['run']}, in {root}",
+        "",
+        *_read(manifest),
+        entry("FHIR", f"{count(sum(manifest['fhir'].values()), 'resource')}: {counts(manifest['fhir'])}"),
+        entry("OMOP", f"{count(sum(manifest['omop'].values()), 'row')}: {counts(manifest['omop'])}"),
+        *_left_out(manifest["parity"]),
+        entry("Concepts", _concepts(manifest["concepts"])),
+        entry("This run", "; ".join(_target(name, one) for name, one in manifest["targets"].items())),
+        *_findings(manifest["findings"], root),
+        "",
+        entry("Look at", f"{root / 'fhir'}, {root / 'omop.sqlite'}, {root / 'manifest.json'}"),
+        entry("Exit code", ENDINGS[exit_code]),
+    ]
+    return "\n".join(lines)
+
+
+def describe_check(content: Mapping[str, Any], root: Path, exit_code: int) -> str:
+    """A check as the terminal shows it."""
+    study = content["study"]
+    lines = [
+        f"{study['name']} {study['version']}, checked; nothing was loaded",
+        "",
+        *_read(content),
+        entry("Concepts", _concepts(content["concepts"])),
+        *_findings(content["findings"], root),
+        "",
+        entry(
+            "Exit code",
+            ENDINGS[exit_code].replace("all loaded", "all could be loaded").replace("was not", "would not be"),
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _read(content: Mapping[str, Any]) -> list[str]:
+    sources: Sequence[Mapping[str, Any]] = content["sources"]
+    named = ", ".join(f"{one['alias']} {count(one['rows'], 'row')}" for one in sources[:SHOWN_SOURCES])
+    rest = len(sources) - SHOWN_SOURCES
+    if rest > 0:
+        named += (
+            f", and {count(rest, 'more file')} with {count(sum(one['rows'] for one in sources[SHOWN_SOURCES:]), 'row')}"
+        )
+    balance = content["balance"]
+    cells = " + ".join(f"{number(balance[one])} {one}" for one in OUTCOMES)
+    return [
+        entry("Read", named),
+        entry("Cells", f"{number(balance['cells'])} = {cells}"),
+        entry("Facts", f"{number(content['facts'])} of {count(content['subjects'], 'patient')}"),
+    ]
+
+
+def _left_out(parity: Mapping[str, Any]) -> list[str]:
+    reasons = counts(parity["left_out"])
+    return [entry("", f"not in OMOP, by reason: {reasons}")] if reasons else []
+
+
+def _concepts(concepts: Mapping[str, int]) -> str:
+    without = concepts["codes"] - concepts["standard"]
+    rest = f"; {number(without)} without: private/worklist.csv" if without else ""
+    return f"{number(concepts['standard'])} of {count(concepts['codes'], 'code')} have a standard concept{rest}"
+
+
+def _target(name: str, change: Mapping[str, int]) -> str:
+    shown = {"fhir": "FHIR", "omop": "OMOP"}.get(name, name)
+    words = ", ".join(
+        f"{number(change[one])} {one}" for one in ("new", "changed", "retracted", "unchanged") if change[one]
+    )
+    return f"{shown} {words or 'nothing'}"
+
+
+def _findings(found: Mapping[str, int], root: Path) -> list[str]:
+    told = ", ".join(count(found[one], NOUNS[one]) for one in SEVERITIES if found[one])
+    if not told:
+        return [entry("Findings", "none")]
+    lines = [entry("Findings", f"{told}: {root / 'findings.csv'}")]
+    rows = json.loads((root / "findings.json").read_text(encoding="utf-8"))
+    for row in rows[:SHOWN_FINDINGS]:
+        place = f"{row['sheet']}!{row['cell']}" if row["cell"] else row["sheet"] or row["source"]
+        field = f" {row['field']}" if row["field"] else ""
+        text = f"  {row['severity']:<8} {row['source']} {place}{field}: {row['message']}"
+        lines.append(text if len(text) <= WIDTH else text[: WIDTH - 3].rstrip() + "...")
+    if len(rows) > SHOWN_FINDINGS:
+        lines.append(f"  and {number(len(rows) - SHOWN_FINDINGS)} more")
+    return lines
