@@ -66,11 +66,21 @@ def postgres() -> Iterator[Postgres]:
             for path in (home, secret):
                 shutil.chown(path, "postgres", "postgres")
         port = _free_port()
-        _run(
-            [*prefix, str(binaries / "initdb"), "-D", str(home / "data"), "-U", USER, "--pwfile", str(secret)]
-            + ["-E", "UTF8", "--locale", "C", "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync"],
-            home,
-        )
+        made = [
+            "-D",
+            str(home / "data"),
+            "-U",
+            USER,
+            "--pwfile",
+            str(secret),
+            "-E",
+            "UTF8",
+            "--locale",
+            "C",
+            "--no-sync",
+        ]
+        access = ["--auth-local=trust", "--auth-host=scram-sha-256"]
+        _run([*prefix, str(binaries / "initdb"), *made, *access], home)
         options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={home} -c fsync=off"
         control = [*prefix, str(binaries / "pg_ctl"), "-D", str(home / "data"), "-w", "-t", str(SECONDS)]
         _run([*control, "-o", options, "-l", str(home / "log"), "start"], home)

@@ -69,6 +69,15 @@ RESOURCES = (
 FHIRPATH_STRING = "http://hl7.org/fhirpath/System.String"
 FHIR_TYPE = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 ABSTRACT_TARGETS = "http://hl7.org/fhir/StructureDefinition/"
+# what the package adds to R4, for its own server or from R5; a test compares with fhir.resources
+NOT_R4 = {
+    "Binary": "url",
+    "Meta": "account accounts author compartment onBehalfOf project",
+    "ResearchStudy": "associatedParty classifier comparisonGroup descriptionSummary label name outcomeMeasure"
+    " progressStatus recruitment region result studyDesign whyStopped",
+    "ResearchStudy.objective": "description",
+}
+NOT_R4_TARGETS = {"Group.member.entity": "RelatedPerson", "ResearchStudy.site": "Organization ResearchStudy"}
 # value sets that no list can hold: all languages, media types, currencies
 MOST_CODES = 1000
 
@@ -120,7 +129,7 @@ def _needed(definitions: Mapping[str, dict[str, Any]]) -> list[str]:
     waiting, seen = list(RESOURCES), set(RESOURCES)
     while waiting:
         for element in definitions[waiting.pop()]["snapshot"]["element"]:
-            for found in element.get("type", ()):
+            for found in () if _added(element["path"]) else element.get("type", ()):
                 name = found["code"]
                 known = definitions.get(name)
                 if known and known["kind"] != "resource" and name not in seen:
@@ -138,15 +147,20 @@ def _type_elements(definition: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
     is_resource = definition["kind"] == "resource"
     found: dict[str, list[list[Any]]] = {}
     for element in definition["snapshot"]["element"][1:]:
-        parent, _, name = element["path"].rpartition(".")
+        path = element["path"]
+        parent, _, name = path.rpartition(".")
+        if _added(path):
+            continue
         binding = element.get("binding") or {}
         types = [_type_code(one, name, is_resource) for one in element.get("type", ())]
+        not_r4 = NOT_R4_TARGETS.get(path, "").split()
         targets = sorted(
             {
                 target.removeprefix(ABSTRACT_TARGETS)
                 for one in element.get("type", ())
                 if one["code"] in ("Reference", "canonical")
                 for target in one.get("targetProfile", ())
+                if target.rpartition("/")[2] not in not_r4
             }
         )
         row = [
@@ -163,6 +177,12 @@ def _type_elements(definition: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
             row.pop()
         found.setdefault(parent, []).append(row)
     return found
+
+
+def _added(path: str) -> bool:
+    """Whether the package added an element, or one above it."""
+    steps = path.split(".")
+    return any(steps[n] in NOT_R4.get(".".join(steps[:n]), "").split() for n in range(1, len(steps)))
 
 
 def _type_code(one: Mapping[str, Any], name: str, is_resource: bool) -> str:

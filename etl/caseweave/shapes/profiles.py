@@ -122,7 +122,7 @@ def profiles() -> Mapping[str, Profile]:
     """All profiles of mCODE STU4 (http://hl7.org/fhir/us/mcode/STU4), extensions too, by id.
 
     >>> profiles()["mcode-tumor-marker-test"].element("Observation.value[x]").types
-    ('Quantity', 'Ratio', 'string', 'CodeableConcept')
+    ('Quantity', 'CodeableConcept', 'string', 'Ratio')
     """
     return {name: _profile(name, entry) for name, entry in _data()["profiles"].items()}
 

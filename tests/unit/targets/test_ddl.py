@@ -56,7 +56,7 @@ def _facts(field: Field | None) -> dict[str, str]:
 
 def _their_facts(column: Any) -> dict[str, str]:
     if column is None:
-        return {key: "" for key in ("type", "required", "primary key", "foreign key")} | {"column": "false"}
+        return dict.fromkeys(("type", "required", "primary key", "foreign key"), "") | {"column": "false"}
     kind = str(column.type).lower()
     return {
         "column": "true",
@@ -208,9 +208,8 @@ def test_postgres_loads_concept_and_domain_in_one_transaction(connection: Any) -
     cursor = connection.cursor()
     for statement in create_statements(omop_shapes("5.4"), "postgresql"):
         cursor.execute(statement)
-    cursor.execute(
-        "INSERT INTO concept VALUES (8532, 'FEMALE', 'Gender', 'Gender', 'Gender', 'S', 'F', '1970-01-01', '2099-12-31')"
-    )
+    female = "(8532, 'FEMALE', 'Gender', 'Gender', 'Gender', 'S', 'F', '1970-01-01', '2099-12-31')"
+    cursor.execute(f"INSERT INTO concept VALUES {female}")
     cursor.execute("INSERT INTO domain VALUES ('Gender', 'Gender', 8532)")
     cursor.execute("INSERT INTO vocabulary VALUES ('Gender', 'Gender', NULL, NULL, 8532)")
     cursor.execute("INSERT INTO concept_class VALUES ('Gender', 'Gender', 8532)")

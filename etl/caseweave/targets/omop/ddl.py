@@ -57,7 +57,7 @@ def create_statements(
 
     >>> from caseweave.shapes.omop import omop_shapes
     >>> create_statements(omop_shapes("5.4"), "sqlite")[0].splitlines()[0]
-    'CREATE TABLE domain ('
+    'CREATE TABLE cohort ('
 
     Arguments: `schema` goes before each table's name; without `vocabulary_tables` the tables of the vocabulary are
     neither made nor pointed to. Keys stand inside CREATE TABLE; on PostgreSQL those that close a circle (concept and
