@@ -70,9 +70,16 @@ def _staged(code: str) -> str:
 
 
 def _drug_told(case: Case) -> bool:
-    """The same drug, dose and cycles; no period, since the form knows a number of weeks only."""
+    """The same dose and cycles; no period, since the form knows a number of weeks only."""
     kept = {one for one in case.said.parts if not one.startswith(("period", "status", "total dose"))}
-    return kept <= case.own.parts and any(one.startswith("period") or one.startswith("status") for one in case.said.parts)
+    return case.own.type == "MedicationStatement" and kept <= case.own.parts
+
+
+def _status_told(case: Case) -> bool:
+    """Published unknown although the record tells of completed chemotherapy or completed cycles."""
+    suffix = case.said.variable.removeprefix("chemo_drug")
+    told = case.row.get("chemo") == "2" or case.row.get(f"neoadj_chemo{suffix}", "") > "0"
+    return told and "status unknown" in case.said.parts and "status completed" in case.own.parts
 
 
 REASONS: dict[str, Reason] = {
@@ -178,6 +185,15 @@ REASONS: dict[str, Reason] = {
         "published with a period from 1970; we state the drug without a period, and the weeks as an answer",
         "type value",
         _drug_told,
+    ),
+    "total-dose": _reason(
+        "the accumulated dose is published as a rate of the drug; we state it as an answer",
+        "value",
+        lambda case: any(one.startswith("total dose") for one in case.said.parts) and "acc_dose" in "".join(case.row),
+        known=False,
+    ),
+    "drug-status": _reason(
+        "the drug is published with status unknown; the form tells of completed treatment", "value", _status_told, known=False
     ),
     # statements of ours that nothing published goes with
     "own-age": _reason(
