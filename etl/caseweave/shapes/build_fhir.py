@@ -77,7 +77,7 @@ NOT_R4 = {
     " progressStatus recruitment region result studyDesign whyStopped",
     "ResearchStudy.objective": "description",
 }
-NOT_R4_TARGETS = {"Group.member.entity": "RelatedPerson", "ResearchStudy.site": "Organization ResearchStudy"}
+NOT_R4_TARGETS = {"ResearchStudy.site": "Organization ResearchStudy"}
 # value sets that no list can hold: all languages, media types, currencies
 MOST_CODES = 1000
 

@@ -14,7 +14,7 @@ from caseweave.shapes.fhir import Element, FhirShapes, fhir_shapes
 
 # fhir.resources has R4B: what that has beside R4, or no longer
 R4B_NAMES = {"Extension": {"valueMeta", "valueCodeableReference", "valueRatioRange"}}
-R4B_TARGETS = {"Observation.subject", "DiagnosticReport.subject"}
+R4B_TARGETS = {"Observation.subject", "DiagnosticReport.subject", "Group.member.entity"}
 # value sets of required bindings that no list can hold: ISO 4217, BCP 13, an answer list that LOINC keeps
 UNLISTED = {
     "http://hl7.org/fhir/ValueSet/currencies",
