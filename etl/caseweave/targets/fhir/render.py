@@ -164,7 +164,7 @@ class _Shape:
         return self.renderer.emitted[self.number][place]
 
     def lines(self, combo: Sequence[int], facts: Indices) -> list[bytes]:
-        kinds: dict[str, str] = {"subject": "link", "pseudonym": "text", "identifier_system": "text"}
+        kinds: dict[str, str] = {"subject": "link", "pseudonym": "text", "identifier_system": "text", "id": "text"}
         places: dict[str, int] = {}
         rest = list(combo)
         for slot in self.slots:
@@ -227,7 +227,8 @@ class _Shape:
         batch, settings, renderer = self.batch, self.renderer.settings, self.renderer
         name, _, _ = hole.slot.partition(".")
         if hole.slot == "id":
-            return list(batch.ids[facts].tolist())
+            ids = batch.ids[facts].tolist()
+            return list(ids) if hole.fhir_type == "id" else [b'"%b"' % one for one in ids]
         if hole.slot == "identifier_system":
             return orjson.dumps(settings.identifier_system)
         if hole.slot == "pseudonym":

@@ -266,7 +266,7 @@ class ColumnFiller:
         if datatype in ("integer", "float", "bigint", "int"):
             return lookup(slot, _as_number if datatype == "float" else _as_whole)
         width = int(datatype[8:-1]) if datatype.startswith("varchar(") and datatype[8:-1].isdigit() else None
-        return lookup(slot, lambda one: text_of(one, width))
+        return lookup(slot, lambda one: _worded(one, name, width))
 
     def reference(self, text: str) -> Reference | None:
         """`$of`, `$of.rendering` or `$self.rendering` as the integer of a row; None where the link isn't filled."""
@@ -324,6 +324,13 @@ def _or_zero(column: Column) -> Column:
     if isinstance(column, Lookup):
         return Lookup(column.codes, [0 if value is None else value for value in column.values])
     return column
+
+
+def _worded(value: Value, column: str, width: int | None) -> Scalar:
+    """A value in a column of text; a quantity is its unit in a column of units, else the number with its unit."""
+    if not isinstance(value, Quantity) or (column.endswith("_source_value") and "unit" not in column):
+        return text_of(value, width)
+    return value.unit if "unit" in column else f"{text_of(value)} {value.unit}"[:width]
 
 
 def _as_number(value: Value) -> Scalar:
