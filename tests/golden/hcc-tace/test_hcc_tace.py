@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
@@ -219,3 +220,38 @@ def violations(conversion: Conversion, rule: Any) -> list[int]:
 
     found: list[int] = np.flatnonzero(where(rule["when"]) & ~where(rule["expr"])).tolist()
     return found
+
+
+def test_order_of_rows_and_columns_does_not_matter(
+    study: Study, shared: Path, tmp_path: Path, outcome: Outcome, workspace: Workspace
+) -> None:
+    """The workbook saved anew by openpyxl, rows and columns shuffled, split into two files."""
+    from openpyxl import Workbook, load_workbook
+
+    header, *rows = load_workbook(shared / FILE)[DATA].iter_rows(values_only=True)
+    shuffle = random.Random(7)
+    columns = shuffle.sample(range(len(header)), len(header))
+    rows = shuffle.sample(rows, len(rows))
+    paths = []
+    for number, part in enumerate((rows[:40], rows[40:])):
+        book = Workbook()
+        page = book.create_sheet(DATA, 0)
+        for row in (header, *part):
+            page.append([row[n] for n in columns])
+        del book["Sheet"]
+        paths.append(tmp_path / f"part-{number}.xlsx")
+        book.save(paths[-1])
+    other = Workspace(tmp_path / "out")
+    again = run(study, paths, other, Options(key_file=workspace.root.parent / "hcc-tace.key"))
+    assert again.exit_code == 0
+    assert sorted(one.name for one in other.fhir.iterdir()) == sorted(one.name for one in workspace.fhir.iterdir())
+    for path in workspace.fhir.iterdir():
+        assert sorted((other.fhir / path.name).read_bytes().splitlines()) == sorted(path.read_bytes().splitlines())
+    assert again.manifest["omop"] == outcome.manifest["omop"]
+
+
+def test_a_second_run_changes_nothing(study: Study, shared: Path, outcome: Outcome, workspace: Workspace) -> None:
+    again = run(study, [shared / FILE], workspace, Options(key_file=workspace.root.parent / "hcc-tace.key"))
+    for target in again.manifest["targets"].values():
+        assert (target["new"], target["changed"], target["retracted"]) == (0, 0, 0)
+        assert target["unchanged"] > 0
