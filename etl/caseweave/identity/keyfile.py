@@ -168,9 +168,7 @@ def _create(path: Path, project: str) -> bool:
             way_out="Name another place with --key FILE.",
         ) from error
     finally:
-        with contextlib.suppress(
-            FileNotFoundError, NotADirectoryError
-        ):  # published by renaming, or never made
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # published by renaming, or never made
             draft.unlink()
 
 

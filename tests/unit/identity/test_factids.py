@@ -15,16 +15,15 @@ from caseweave.identity.keyfile import ProjectKey
 
 KEY = ProjectKey("breast", bytes(range(32)))
 OTHER = ProjectKey("breast", bytes(32))
-TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=8) | st.text(
-    "0123456789:", max_size=6
-)
+TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=8) | st.text("0123456789:", max_size=6)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=20)
 
 
-def ids(
-    pairs: list[tuple[str, str]], study: str = "s", statement: str = "a.b", key: ProjectKey = KEY
-) -> list[str]:
-    return [one.decode() for one in fact_ids(key, study, statement, [pair[0] for pair in pairs], [pair[1] for pair in pairs]).tolist()]
+def ids(pairs: list[tuple[str, str]], study: str = "s", statement: str = "a.b", key: ProjectKey = KEY) -> list[str]:
+    return [
+        one.decode()
+        for one in fact_ids(key, study, statement, [pair[0] for pair in pairs], [pair[1] for pair in pairs]).tolist()
+    ]
 
 
 def test_is_keyed_blake2b_in_rfc4648_base32() -> None:
@@ -42,9 +41,7 @@ def test_equal_exactly_where_the_pairs_are(pairs: list[tuple[str, str]]) -> None
 
 @given(PAIRS, st.randoms(use_true_random=False), st.integers(1, 7))
 @settings(max_examples=50)
-def test_order_and_partition_do_not_matter(
-    pairs: list[tuple[str, str]], shuffle: random.Random, size: int
-) -> None:
+def test_order_and_partition_do_not_matter(pairs: list[tuple[str, str]], shuffle: random.Random, size: int) -> None:
     expected = dict(zip(pairs, ids(pairs), strict=True))
     mixed = pairs[:]
     shuffle.shuffle(mixed)
