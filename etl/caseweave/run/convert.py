@@ -66,11 +66,17 @@ class Conversion:
     def content_key(self) -> bytes:
         return self.key.subkey("content")
 
+    @property
+    def own_systems(self) -> dict[str, System]:
+        """The code systems that the study adds to the shipped ones."""
+        given = self.study.systems.items()
+        return {alias: System(alias, one.get("url", ""), one.get("omop", "")) for alias, one in given}
+
     @cached_property
     def fhir(self) -> FhirRenderer:
         """The FHIR renderer over the facts."""
         study = self.study
-        local = {"LOCAL": System("LOCAL", f"urn:caseweave:study:{study.name}")}
+        local = {"LOCAL": System("LOCAL", f"urn:caseweave:study:{study.name}"), **self.own_systems}
         texts = {code: one.text for code, one in displays().items()}
         settings = FhirSettings(
             shapes=fhir_shapes(),
@@ -92,7 +98,7 @@ class Conversion:
         cdm = str(self.study.omop.get("cdm") or "5.4")
         imaging = bool(self.study.omop.get("imaging", True))
         shapes = omop_shapes("5.3" if cdm == "5.3" else "5.4", oncology=cdm == "5.3", imaging=imaging)
-        concepts = Concepts(self.terms, self.systems.systems, conventions())
+        concepts = Concepts(self.terms, {**self.systems.systems, **self.own_systems}, conventions())
         anchor = self.study.anchor.date if self.study.anchor else None
         return OmopBuilder(self.applied.facts, OmopSettings(shapes, concepts, presence(), anchor))
 
