@@ -11,7 +11,15 @@ from tests.golden.eucanimage.published import Statement
 
 DIFFERENCES = Path(__file__).with_name("differences.csv")
 COLUMNS = (
-    "record", "variable", "published_code", "published_value", "our_variable", "our_code", "our_value", "reason", "codebook"
+    "record",
+    "variable",
+    "published_code",
+    "published_value",
+    "our_variable",
+    "our_code",
+    "our_value",
+    "reason",
+    "codebook",
 )
 
 
@@ -59,7 +67,9 @@ def same(published: Statement, ours: Statement) -> bool:
     )
 
 
-def pair(published: Iterable[Statement], ours: Iterable[Statement]) -> tuple[list[Statement], list[Statement]]:
+def pair(
+    published: Iterable[Statement], ours: Iterable[Statement]
+) -> tuple[list[Statement], list[Statement]]:
     """Take away what pairs, each statement of ours once; return what is left of both."""
     free = list(ours)
     left: list[Statement] = []

@@ -95,7 +95,11 @@ REASONS: dict[str, Reason] = {
     "blank-condition": _reason(
         "a cancer is published although the record doesn't tell of one; we say nothing",
         "absent",
-        lambda case: case.ours is None and case.said.type == "Condition" and not case.row.get("indeterm_nodule", "") in ("0", "1"),
+        lambda case: (
+            case.ours is None
+            and case.said.type == "Condition"
+            and case.row.get("indeterm_nodule", "") not in ("0", "1")
+        ),
         known=False,
     ),
     "one-condition": _reason(
@@ -129,16 +133,24 @@ REASONS: dict[str, Reason] = {
     "no": _reason(
         "'no' is published as Not detected",
         "value",
-        lambda case: case.label == "no" and case.said.value == "SCT|260415000" and case.own.value == "SCT|373067005",
+        lambda case: (
+            case.label == "no" and case.said.value == "SCT|260415000" and case.own.value == "SCT|373067005"
+        ),
     ),
     "psc": _reason(
         "primary sclerosing cholangitis is published as fatty liver disease",
         "code",
         lambda case: case.said.code == "SCT|1231824009" and case.own.code == "SCT|197441003",
     ),
-    "thad": _reason("THAD is published with the code of comorbidity", "code", lambda case: case.said.code == "SCT|398192003"),
+    "thad": _reason(
+        "THAD is published with the code of comorbidity",
+        "code",
+        lambda case: case.said.code == "SCT|398192003",
+    ),
     "subtype-code": _reason(
-        "the PAM50 subtype is published with the code of the subtype by proxy", "code", lambda case: case.own.code == "NCIT|C120494"
+        "the PAM50 subtype is published with the code of the subtype by proxy",
+        "code",
+        lambda case: case.own.code == "NCIT|C120494",
     ),
     "subtype-components": _reason(
         "the subtype is published as receptor components; we state the codebook's label",
@@ -155,7 +167,9 @@ REASONS: dict[str, Reason] = {
     "brca": _reason(
         "published Positive or Negative; the codebook gives the mutation's own code",
         "value",
-        lambda case: case.said.variable in ("brca1", "brca2") and case.said.value in ("SCT|10828004", "SCT|260385009"),
+        lambda case: (
+            case.said.variable in ("brca1", "brca2") and case.said.value in ("SCT|10828004", "SCT|260385009")
+        ),
     ),
     "unit-u": _reason(
         "a count is published with UCUM's U, which is an enzyme unit",
@@ -189,31 +203,51 @@ REASONS: dict[str, Reason] = {
     "total-dose": _reason(
         "the accumulated dose is published as a rate of the drug; we state it as an answer",
         "value",
-        lambda case: any(one.startswith("total dose") for one in case.said.parts) and "acc_dose" in "".join(case.row),
+        lambda case: (
+            any(one.startswith("total dose") for one in case.said.parts) and "acc_dose" in "".join(case.row)
+        ),
         known=False,
     ),
     "drug-status": _reason(
-        "the drug is published with status unknown; the form tells of completed treatment", "value", _status_told, known=False
+        "the drug is published with status unknown; the form tells of completed treatment",
+        "value",
+        _status_told,
+        known=False,
     ),
     # statements of ours that nothing published goes with
     "own-age": _reason(
-        "the age at diagnosis, published as part of a Condition only", "own", lambda case: case.own.code == "SCT|423493009",
+        "the age at diagnosis, published as part of a Condition only",
+        "own",
+        lambda case: case.own.code == "SCT|423493009",
         known=False,
     ),
-    "own-unpublished": _reason("a filled cell that was left out of the bundles", "own", lambda case: bool(case.cell), known=False),
+    "own-unpublished": _reason(
+        "a filled cell that was left out of the bundles", "own", lambda case: bool(case.cell), known=False
+    ),
     "own-duration": _reason(
-        "a number of weeks or months, published as a period from 1970", "own", lambda case: case.own.variable.find("_dur") > 0
+        "a number of weeks or months, published as a period from 1970",
+        "own",
+        lambda case: case.own.variable.find("_dur") > 0,
     ),
     "own-dose": _reason(
-        "the accumulated dose, published as a rate of the drug", "own", lambda case: case.own.variable.startswith("acc_dose"),
+        "the accumulated dose, published as a rate of the drug",
+        "own",
+        lambda case: case.own.variable.startswith("acc_dose"),
         known=False,
     ),
     "own-recurrence": _reason(
-        "also an answer, since OMOP has no clinical status", "own", lambda case: case.own.variable == "recurrence", known=False
-    ),
-    "own-primary": _reason(
-        "the primary cancer that the code of the metastasis names", "own", lambda case: case.own.code == "SCT|93761005",
+        "also an answer, since OMOP has no clinical status",
+        "own",
+        lambda case: case.own.variable == "recurrence",
         known=False,
     ),
-    "own-biopsy": _reason("the biopsy that a section is about", "own", lambda case: case.own.code == "SCT|86273004", known=False),
+    "own-primary": _reason(
+        "the primary cancer that the code of the metastasis names",
+        "own",
+        lambda case: case.own.code == "SCT|93761005",
+        known=False,
+    ),
+    "own-biopsy": _reason(
+        "the biopsy that a section is about", "own", lambda case: case.own.code == "SCT|86273004", known=False
+    ),
 }

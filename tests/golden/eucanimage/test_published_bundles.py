@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from tests.golden.eucanimage.ours import convert, statements
 from tests.golden.eucanimage.pairing import Difference, key, pair, read_differences
 from tests.golden.eucanimage.published import (
@@ -26,7 +25,6 @@ from tests.golden.eucanimage.published import (
     records,
 )
 from tests.golden.eucanimage.reasons import REASONS, Case
-
 
 # several published entries say what one statement of ours says
 TOLD_ONCE = {"one-condition", "against-histology"}
@@ -54,8 +52,15 @@ def compared(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Com
         theirs = published(case, shared)
         own = statements(case, convert(case, shared, key_file), key_file)
         found.append(
-            Compared(case, theirs, own, *pair(theirs, own), records(case, shared), labels(case, shared),
-                     codebook_text(case, shared))
+            Compared(
+                case,
+                theirs,
+                own,
+                *pair(theirs, own),
+                records(case, shared),
+                labels(case, shared),
+                codebook_text(case, shared),
+            )
         )
     return found
 
@@ -68,14 +73,19 @@ def differences() -> list[Difference]:
 def test_all_of_the_bundles_is_compared(compared: list[Compared]) -> None:
     everything = [one for use_case in compared for one in use_case.published]
     assert Counter(one.type for one in everything) == {
-        "Observation": 555, "Condition": 79, "MedicationAdministration": 40, "Procedure": 9
+        "Observation": 555,
+        "Condition": 79,
+        "MedicationAdministration": 40,
+        "Procedure": 9,
     }
     assert sum(NOT_RECORDED in (one.code, one.value) for one in everything) == 202
     assert len({one.record for one in everything}) == 29
     assert len({(one.record, one.variable) for one in everything}) == len(everything) == 683
 
 
-def test_what_pairs_and_what_differs_is_everything(compared: list[Compared], differences: list[Difference]) -> None:
+def test_what_pairs_and_what_differs_is_everything(
+    compared: list[Compared], differences: list[Difference]
+) -> None:
     left = [one for use_case in compared for one in use_case.published_left]
     told = [one for one in differences if one.published_code]
     wanted = Counter(key(one) for one in left)
@@ -87,13 +97,17 @@ def test_what_pairs_and_what_differs_is_everything(compared: list[Compared], dif
     assert max(given.values()) == 1
 
 
-def test_no_statement_of_ours_is_without_its_counterpart(compared: list[Compared], differences: list[Difference]) -> None:
+def test_no_statement_of_ours_is_without_its_counterpart(
+    compared: list[Compared], differences: list[Difference]
+) -> None:
     ours = Counter(key(one) for use_case in compared for one in use_case.ours)
     left = Counter(key(one) for use_case in compared for one in use_case.ours_left)
     named = Counter(one.ours for one in differences if one.our_code and not set(one.reasons) & TOLD_ONCE)
     assert max(ours.values()) == 1
     assert not left - named, f"{len(left - named)} statements of ours pair with nothing"
-    assert not named - left, f"{len(named - left)} differences name a statement that pairs, or that we don't make"
+    assert not named - left, (
+        f"{len(named - left)} differences name a statement that pairs, or that we don't make"
+    )
     again = {one.ours for one in differences if set(one.reasons) & TOLD_ONCE}
     assert again <= set(ours)
 
@@ -112,7 +126,10 @@ def test_every_reason_holds(compared: list[Compared], differences: list[Differen
             case = Case(
                 published=by_name[one.record, one.variable] if one.published_code else None,
                 ours=ours.get(one.ours) if one.our_code else None,
-                cell=cell, label=listed.get(cell, ""), listed=bool(listed), row=row,
+                cell=cell,
+                label=listed.get(cell, ""),
+                listed=bool(listed),
+                row=row,
             )
             wrong += [f"{one.record} {one.variable}: {problem}" for problem in _problems(one, case, use_case)]
     assert not wrong, "\n".join(wrong)

@@ -1,0 +1,91 @@
+"""All 29 records of EuCanImage load; what doesn't is a value that the codebook doesn't list, or a dose without a unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.golden.eucanimage.ours import convert
+from tests.golden.eucanimage.published import USE_CASES, UseCase, records, records_path
+
+from caseweave.run.pipeline import Options, run
+from caseweave.run.workspace import Workspace
+from caseweave.spec.loader import load_study
+
+CELLS = {
+    "eucanimage-uc1": {"cells": 192, "loaded": 159, "ignored": 30, "missing": 0, "rejected": 3},
+    "eucanimage-uc3": {"cells": 120, "loaded": 110, "ignored": 10, "missing": 0, "rejected": 0},
+    "eucanimage-uc4-5": {"cells": 84, "loaded": 78, "ignored": 6, "missing": 0, "rejected": 0},
+    "eucanimage-uc6-8": {"cells": 18, "loaded": 16, "ignored": 2, "missing": 0, "rejected": 0},
+    "eucanimage-uc7": {"cells": 232, "loaded": 218, "ignored": 10, "missing": 0, "rejected": 4},
+}
+# (record, field, rule): the six cells that EuCanImage's own quality tool calls impermissible too, and one dose
+FINDINGS = {
+    "eucanimage-uc1": {
+        ("UC1_8", "indeterm_nodule", "not-in-value-set"),
+        ("UC1_9", "indeterm_nodule", "not-in-value-set"),
+        ("UC1_10", "indeterm_nodule", "not-in-value-set"),
+    },
+    "eucanimage-uc7": {
+        ("UC7_3", "recurrence", "not-in-value-set"),
+        ("UC7_2", "laterality", "not-in-value-set"),
+        ("UC7_4", "laterality", "not-in-value-set"),
+        ("UC7_2", "chemo_dose_1", "no-unit"),
+    },
+}
+
+
+@pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
+def test_every_record_loads(case: UseCase, shared: Path, tmp_path: Path) -> None:
+    result = convert(case, shared, tmp_path / "eucanimage.key")
+    assert list(result.subjects) == list(records(case, shared))
+    assert len(result.fhir["Patient"]) == len(result.subjects)
+    assert result.balance == CELLS[case.study]
+    names = {pseudonym: record for record, pseudonym in result.subjects.items()}
+    rows = result.findings.to_dict("records")
+    found = {(names[row["subject"]], row["field"], row["rule"]) for row in rows}
+    assert found == FINDINGS.get(case.study, set())
+    assert len(rows) == len(found) and all(row["severity"] == "error" for row in rows)
+
+
+@pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
+def test_the_run_ends_with_the_exit_code_of_its_findings(case: UseCase, shared: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "run")
+    options = Options(key_file=tmp_path / "eucanimage.key")
+    outcome = run(load_study(case.study), [records_path(case, shared)], workspace, options)
+    assert outcome.exit_code == (1 if case.study in FINDINGS else 0)
+
+
+def test_the_impermissible_cells_are_those_of_the_projects_own_tool(shared: Path) -> None:
+    text = (shared / "data" / "eucanimage_quality" / "oracle_29records_2332checks.csv").read_text(
+        encoding="utf-8-sig"
+    )
+    rows = [line.split(",") for line in text.splitlines()]
+    theirs = {(row[1], row[2]) for row in rows if row[4] == "permissible" and row[-1] == "0"}
+    ours = {
+        (record, field)
+        for cells in FINDINGS.values()
+        for record, field, rule in cells
+        if rule == "not-in-value-set"
+    }
+    assert theirs == ours and len(theirs) == 6
+
+
+@pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
+def test_resources_are_valid_r4(case: UseCase, shared: Path, tmp_path: Path) -> None:
+    fhir = convert(case, shared, tmp_path / "eucanimage.key").fhir
+    assert sum(len(fhir.models(kind)) for kind in fhir) == sum(len(fhir[kind]) for kind in fhir) > 10
+
+
+@pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
+def test_patients_without_an_age_are_in_fhir_only(case: UseCase, shared: Path, tmp_path: Path) -> None:
+    result = convert(case, shared, tmp_path / "eucanimage.key")
+    aged = [row for row in records(case, shared).values() if row["onsetage"]]
+    persons = result.omop["person"]
+    assert sorted(persons["year_of_birth"]) == sorted(2000 - int(row["onsetage"]) for row in aged)
+    assert len(result.omop["observation_period"]) == len(aged)
+    for table, column in (
+        ("condition_occurrence", "condition_start_date"),
+        ("measurement", "measurement_date"),
+    ):
+        assert {str(day)[:10] for day in result.omop[table][column]} <= {"2000-01-01"}
