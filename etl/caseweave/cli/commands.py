@@ -9,5 +9,7 @@ from __future__ import annotations
 # name -> module:function, in the order in which the help shows them
 COMMANDS: dict[str, str] = {
     "studies": "caseweave.cli.studies:studies",
+    "check": "caseweave.cli.check:check",
     "run": "caseweave.cli.run:run",
+    "status": "caseweave.cli.status:status",
 }

@@ -29,7 +29,7 @@ def describe_run(manifest: Mapping[str, Any], root: Path, exit_code: int) -> str
         *_read(manifest),
         entry("FHIR", f"{count(sum(manifest['fhir'].values()), 'resource')}: {counts(manifest['fhir'])}"),
         entry("OMOP", f"{count(sum(manifest['omop'].values()), 'row')}: {counts(manifest['omop'])}"),
-        *_left_out(manifest["parity"]),
+        entry("", _told(manifest["parity"])),
         entry("Concepts", _concepts(manifest["concepts"])),
         entry("This run", "; ".join(_target(name, one) for name, one in manifest["targets"].items())),
         *_findings(manifest["findings"], root),
@@ -75,9 +75,10 @@ def _read(content: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _left_out(parity: Mapping[str, Any]) -> list[str]:
-    reasons = counts(parity["left_out"])
-    return [entry("", f"not in OMOP, by reason: {reasons}")] if reasons else []
+def _told(parity: Mapping[str, Any]) -> str:
+    if parity["omop"] == parity["facts"]:
+        return "every fact has its row"
+    return f"{number(parity['omop'])} of {count(parity['facts'], 'fact')} have a row; why not, by reason: manifest.json"
 
 
 def _concepts(concepts: Mapping[str, int]) -> str:

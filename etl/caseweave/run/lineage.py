@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.plan.facts import FactBatch
+from caseweave.plan.tables import Table
+from caseweave.run.account import list_sources
 from caseweave.run.convert import Conversion
-from caseweave.spec.models import LinkRef, Statement
+from caseweave.spec.expression import names as names_in
+from caseweave.spec.models import LinkRef, Sheet, Statement
 from caseweave.targets.records import raw_ids
+from caseweave.values.grid import Source
+
+RUN_FILE = "run.json"
+Rows = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where facts stand in one sheet: zero-based sheet rows (-1: nowhere), and which of the sheet's parts."""
+
+    sheet: str
+    rows: Rows
+    parts: NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
 class Trail:
-    """The lineage of one statement in one run.
+    """The lineage of one statement in one run, its arrays opened when they are asked for.
 
-    Arguments: `ids` raw fact ids; `rows` zero-based sheet rows; `parts` which of the sources each row is in;
-    `head` says the rest: statement, pattern, place in the mapping, and per source the columns of the fields used.
+    Arguments: `head` says statement, sheet, pattern, place in the mapping, the fields of every slot, and `joined`, for
+    fields of other sheets, which of `places` they are in.
     """
 
     head: dict[str, Any]
-    ids: NDArray[np.uint8]
-    rows: NDArray[np.uint32]
-    parts: NDArray[np.uint16]
+    path: Path
+
+    @cached_property
+    def ids(self) -> NDArray[np.uint8]:
+        """Raw fact ids."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            found: NDArray[np.uint8] = arrays["ids"]
+        return found
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """The statement's own sheet first, behind it those that were joined."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return [
+                Place(sheet, arrays[f"rows{n}"], arrays[f"parts{n}"]) for n, sheet in enumerate(self.head["places"])
+            ]
 
 
-def write_lineage(folder: Path, run: int, conversion: Conversion) -> None:
+@dataclass(frozen=True)
+class RunLineage:
+    """The lineage of one run.
+
+    Arguments: `about` holds its study, its sources with their files, and per sheet the names of its tab and which
+    column each field stood in, part by part.
+    """
+
+    number: int
+    folder: Path
+    about: dict[str, Any]
+
+    def trails(self, sheet: str = "") -> Iterator[Trail]:
+        """The trails of all statements, or of those of one sheet."""
+        for path in sorted(self.folder.glob("*.npz")):
+            head = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            if not sheet or sheet in head["places"]:
+                yield Trail(head, path)
+
+
+def runs(folder: Path) -> Iterator[RunLineage]:
+    """The lineage of a workspace's runs, the newest first; a run that changed nothing has none of its own."""
+    for path in sorted((one for one in folder.glob("*") if one.is_dir() and one.name.isdigit()), reverse=True):
+        about = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+        yield RunLineage(int(path.name), path, about)
+
+
+def write_lineage(folder: Path, run: int, conversion: Conversion, sources: Sequence[Source]) -> None:
     """Write the lineage of a run; it appears whole or not at all."""
     target, part = folder / f"{run:06d}", folder / f"{run:06d}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -41,27 +98,44 @@ def write_lineage(folder: Path, run: int, conversion: Conversion) -> None:
     by_identity = {statement.identity: statement for statement in conversion.study.statements}
     for number, batch in enumerate(conversion.applied.facts):
         table = conversion.applied.sheets[batch.sheet].table
-        part_of = table.part_of[batch.rows]
-        rows = np.zeros(len(batch), dtype=np.uint32)
-        for place, one in enumerate(table.parts):
-            inside = part_of == place
-            rows[inside] = one.rows[table.row_in_part[batch.rows[inside]]]
-        np.savez(part / f"{number:04d}.npz", ids=raw_ids(batch.ids), rows=rows, parts=part_of.astype(np.uint16))
         head = _head(conversion, batch, by_identity[batch.statement])
-        (part / f"{number:04d}.json").write_text(json.dumps(head, ensure_ascii=False), encoding="utf-8")
+        places, head["joined"] = _places(table, batch, head["cells"])
+        head["places"] = [one.sheet for one in places]
+        arrays: dict[str, Any] = {"ids": raw_ids(batch.ids)}
+        for n, one in enumerate(places):
+            arrays[f"rows{n}"], arrays[f"parts{n}"] = one.rows, one.parts
+        np.savez(part / f"{number:04d}.npz", **arrays)
+        _write(part / f"{number:04d}.json", head)
+    _write(part / RUN_FILE, _about(conversion, sources))
     shutil.rmtree(target, ignore_errors=True)
     os.replace(part, target)
 
 
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def _about(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]:
+    study = conversion.study
+    sheets = {}
+    for key, facts in conversion.applied.sheets.items():
+        sheet = study.sheet(key)
+        parts = [{"source": one.source, "columns": dict(one.columns)} for one in facts.table.parts]
+        sheets[key] = {"tabs": [sheet.name, *sheet.aliases, *sheet.title.values()], "parts": parts}
+    return {
+        "study": {"name": study.name, "version": study.version},
+        "sources": list_sources(sources),
+        "sheets": sheets,
+    }
+
+
 def _head(conversion: Conversion, batch: FactBatch, statement: Statement) -> dict[str, Any]:
-    table = conversion.applied.sheets[batch.sheet].table
     sheet = conversion.study.sheet(batch.sheet)
-    slots = {name: list(slot.fields) for name, slot in batch.slots.items() if slot.fields}
-    used = sorted({sheet.subject_field, *sheet.row_key, *(field for fields in slots.values() for field in fields)})
-    sources = [
-        {"source": part.source, "columns": {name: part.columns[name] for name in used if name in part.columns}}
-        for part in table.parts
-    ]
+    slots = {name: _with_units(sheet, slot.fields) for name, slot in batch.slots.items() if slot.fields}
+    key = [*dict.fromkeys((*sheet.row_key, *statement.key))]
+    cells = {"subject": [sheet.subject_field], **({"key": key} if key else {}), **slots}
+    if statement.when is not None:
+        cells["when"] = sorted(names_in(statement.when))
     links = {
         name: f"{filler.sheet}.{filler.statement}"
         for name, filler in statement.slots.items()
@@ -73,16 +147,39 @@ def _head(conversion: Conversion, batch: FactBatch, statement: Statement) -> dic
         "pattern": batch.pattern.name,
         "file": statement.file,
         "line": statement.line,
-        "slots": slots,
+        "cells": cells,
         "links": links,
-        "sources": sources,
     }
 
 
-def trails(folder: Path) -> Iterator[Trail]:
-    """All trails of a workspace, those of the newest run first."""
-    for run in sorted((path for path in folder.glob("*") if path.is_dir() and path.suffix != ".part"), reverse=True):
-        for path in sorted(run.glob("*.npz")):
-            with np.load(path, allow_pickle=False) as arrays:
-                head = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-                yield Trail(head, arrays["ids"], arrays["rows"], arrays["parts"])
+def _with_units(sheet: Sheet, fields: Sequence[str]) -> list[str]:
+    """The fields of a slot, and those that hold their units."""
+    units = [one.unit_field for name in fields if (one := sheet.fields.get(name)) and one.unit_field]
+    return [*dict.fromkeys((*fields, *units))]
+
+
+def _places(table: Table, batch: FactBatch, cells: dict[str, list[str]]) -> tuple[list[Place], dict[str, int]]:
+    """Where a statement's facts stand: in its own sheet, and in those that its fields were joined from."""
+    places = [_place(table, batch.rows)]
+    joined: dict[str, int] = {}
+    for name in sorted({name for names in cells.values() for name in names} & table.joined.keys()):
+        other, rows = table, batch.rows
+        while name in other.joined:
+            other, there = other.joined[name]
+            rows = np.where(rows >= 0, there[rows], -1).astype(np.int32)
+        known = next((n for n, one in enumerate(places) if n and one.sheet == other.sheet), None)
+        if known is None:
+            places.append(_place(other, rows))
+            known = len(places) - 1
+        joined[name] = known
+    return places, joined
+
+
+def _place(table: Table, rows: Rows) -> Place:
+    there = rows >= 0
+    part_of = np.where(there, table.part_of[rows], 0) if table.size else np.zeros(len(rows), dtype=np.int32)
+    found = np.full(len(rows), -1, dtype=np.int32)
+    for number, part in enumerate(table.parts):
+        inside = there & (part_of == number)
+        found[inside] = part.rows[table.row_in_part[rows[inside]]]
+    return Place(table.sheet, found, part_of.astype(np.uint16))

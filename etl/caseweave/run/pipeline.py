@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from caseweave.identity.keyfile import project_key
-from caseweave.issues import count_by_severity
+from caseweave.run.account import account, write_account
 from caseweave.run.convert import Conversion, convert, write_to
 from caseweave.run.lineage import write_lineage
-from caseweave.run.reports import rows_of, write_findings
 from caseweave.run.sides import side_by_side
-from caseweave.run.worklist import write_worklist
 from caseweave.run.workspace import LAYOUT, Workspace, write_json
 from caseweave.sources import read_sources
 from caseweave.spec.models import Study
@@ -26,7 +24,6 @@ from caseweave.targets.ledger import Difference, Ledger
 from caseweave.targets.omop.sqlite import SqliteDatabase
 from caseweave.terms import open_terms
 from caseweave.values.grid import Source
-from caseweave.version import __version__
 
 
 @dataclass
@@ -130,7 +127,7 @@ def run(
             sent_fhir, sent_omop = side_by_side(fhir, omop)
         with clock.step("report"):
             if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
-                write_lineage(workspace.lineage, number, conversion)
+                write_lineage(workspace.lineage, number, conversion, sources)
             manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock)
         remember(workspace, conversion, state, number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
@@ -189,30 +186,12 @@ def report(
     clock: Clock,
 ) -> dict[str, Any]:
     """Write findings, work list and manifest; returns the manifest."""
-    names = {source.alias: source.path for source in sources}
-    rows = rows_of(conversion.findings, conversion.key, names)
-    write_findings(workspace.root, workspace.private, rows)
-    write_worklist(workspace.private, conversion)
-    write_json(
-        workspace.private / "sources.json",
-        [{"alias": one.alias, "path": one.path, "sha256": one.sha256} for one in sources],
-    )
-    study = conversion.study
+    write_account(workspace, conversion, sources)
     manifest = {
         "run": number,
-        "caseweave": __version__,
-        "study": {"name": study.name, "version": study.version, "digest": study.digest},
-        "sources": [
-            {"alias": one.alias, "sha256": one.sha256, "rows": conversion.rows_of(one.alias)} for one in sources
-        ],
-        "balance": conversion.balance,
-        "subjects": len(conversion.applied.facts.subjects),
-        "facts": len(conversion.applied.facts),
-        "findings": count_by_severity(conversion.findings),
+        **account(conversion, sources),
         "fhir": fhir.total,
         "omop": omop.total,
-        "parity": conversion.parity(),
-        "concepts": conversion.concepts(),
         "targets": {
             name: {"new": one.new, "changed": one.changed, "retracted": one.vanished, "unchanged": one.same}
             for name, one in (("fhir", fhir), ("omop", omop))

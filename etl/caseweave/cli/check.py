@@ -1,0 +1,41 @@
+"""`caseweave check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from caseweave.cli import options
+
+
+def check(
+    sources: options.Sources,
+    study: options.StudyName = None,
+    studies: options.Studies = None,
+    output: options.Output = None,
+    key: options.KeyFile = None,
+    vocabulary: options.Vocabulary = None,
+    site: options.Site = "",
+    as_json: options.AsJson = False,
+) -> int:
+    """Say what a run would find in filled forms, and load nothing.
+
+    Findings and work list go to the workspace; FHIR, OMOP and what was loaded before stay as they are.
+    """
+    from caseweave.cli.intake import take_in
+    from caseweave.cli.progress import clock
+    from caseweave.cli.show import say, say_json
+    from caseweave.cli.summary import describe_check
+    from caseweave.run.check import check as check_study
+    from caseweave.run.pipeline import Options
+    from caseweave.run.workspace import Workspace
+
+    with clock() as timer:
+        found = take_in(sources, study, studies, timer)
+        workspace = Workspace(output or Path(f"caseweave-{found.study.name}"))
+        chosen = Options(key_file=key, vocabulary=vocabulary, site=site)
+        outcome = check_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
+    if as_json:
+        say_json(outcome.manifest)
+    else:
+        say(describe_check(outcome.manifest, workspace.root, outcome.exit_code))
+    return outcome.exit_code

@@ -1,0 +1,66 @@
+"""`caseweave status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from caseweave.cli import options
+
+CHANGES = {"new": "loaded", "unchanged": "unchanged", "changed": "changed", "retracted": "retracted"}
+
+
+def status(
+    workspace: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The workspace of a run.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Say what a workspace holds and what its last run did."""
+    from caseweave.cli.show import say, say_json
+    from caseweave.run.status import status as state_of
+    from caseweave.run.workspace import Workspace
+
+    found = state_of(Workspace(workspace))
+    if as_json:
+        say_json(found)
+    else:
+        say(describe_status(found))
+
+
+def describe_status(found: Mapping[str, Any]) -> str:
+    """The state of a workspace as the terminal shows it."""
+    from caseweave.cli.show import count, entry, number, table
+    from caseweave.issues import SEVERITIES
+
+    study, last = found["study"], found["last_run"]
+    title = f"{study['name']} {study.get('version', '')}".rstrip()
+    lines = [
+        f"{title}, in {found['workspace']}",
+        "",
+        entry("Runs", number(found["runs"])),
+        entry("Patients", number(found["patients"])),
+        entry("Key", f"check value {found['key']}"),
+    ]
+    if last is None:
+        return "\n".join([*lines, "", "No run has ended here yet."])
+    sources = [[one["alias"], number(one["rows"]), one["sha256"][:16]] for one in last["sources"]]
+    findings = ", ".join(count(last["findings"][one], one) for one in SEVERITIES)
+    targets = [
+        [name.upper(), *(number(change[one]) for one in CHANGES), number(sum(last[name].values()))]
+        for name, change in last["targets"].items()
+    ]
+    sheets = [[one["sheet"], one["stream"], number(one["fhir"]), number(one["omop"])] for one in found["sheets"]]
+    return "\n".join(
+        [
+            *lines,
+            entry("Findings", f"{findings}, of run {last['run']}"),
+            "",
+            table([f"run {last['run']}", *CHANGES.values(), "holds now"], targets),
+            "",
+            table(["source", "rows", "sha256"], sources),
+            "",
+            table(["sheet", "stream", "patients in FHIR", "patients in OMOP"], sheets),
+        ]
+    )

@@ -1,0 +1,48 @@
+"""What a run and a check both say of themselves: findings, work list, and the sums that balance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from caseweave.issues import count_by_severity
+from caseweave.run.convert import Conversion
+from caseweave.run.reports import rows_of, write_findings
+from caseweave.run.worklist import write_worklist
+from caseweave.run.workspace import Workspace, write_json
+from caseweave.values.grid import Source
+from caseweave.version import __version__
+
+
+def account(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]:
+    """The part of a manifest that depends on the sources alone, not on what a target held before."""
+    study = conversion.study
+    parity = conversion.parity()  # it builds every OMOP row, and so meets every code that `concepts` counts
+    return {
+        "caseweave": __version__,
+        "study": {"name": study.name, "version": study.version, "digest": study.digest},
+        "sources": [
+            {"alias": one.alias, "sha256": one.sha256, "rows": conversion.rows_of(one.alias)} for one in sources
+        ],
+        "balance": conversion.balance,
+        "subjects": len({n for batch in conversion.applied.facts for n in np.unique(batch.subjects).tolist()}),
+        "facts": len(conversion.applied.facts),
+        "findings": count_by_severity(conversion.findings),
+        "parity": parity,
+        "concepts": conversion.concepts(),
+    }
+
+
+def write_account(workspace: Workspace, conversion: Conversion, sources: Sequence[Source]) -> None:
+    """Write the findings, at home and for everyone, the work list, and which files the aliases in them stand for."""
+    names = {source.alias: source.path for source in sources}
+    write_findings(workspace.root, workspace.private, rows_of(conversion.findings, conversion.key, names))
+    write_worklist(workspace.private, conversion)
+    write_json(workspace.private / "sources.json", list_sources(sources))
+
+
+def list_sources(sources: Sequence[Source]) -> list[dict[str, str]]:
+    """Aliases with the files they stand for; it names files, so it stays in private/."""
+    return [{"alias": one.alias, "path": one.path, "sha256": one.sha256} for one in sources]

@@ -1,0 +1,147 @@
+"""What the targets of a workspace hold, as their ledgers say: units, and the resources and rows of a fact."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from caseweave.errors import UsageError
+from caseweave.run.workspace import Workspace
+from caseweave.shapes.omop import OmopShapes, omop_shapes
+from caseweave.targets.ledger import PACKED
+
+FHIR_LEDGER = "fhir"
+OMOP_LEDGER = "caseweave_ledger"
+CONFIGURATIONS = (("5.4", False, True), ("5.4", False, False), ("5.3", True, True), ("5.3", True, False))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One record of a target: `name` is `Observation/...` or `measurement:12`, the rest says whose it is."""
+
+    name: str
+    fact: bytes
+    subject: str
+    sheet: str
+    stream: str
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """One target's ledger, open for reading.
+
+    Arguments: `names` gives the resource type (with the suffix of its ids) or the table of a kind.
+    """
+
+    connection: sqlite3.Connection
+    table: str
+    names: Mapping[int, str]
+
+    def units(self) -> dict[tuple[str, str], int]:
+        """How many patients' sheets are held, by sheet and stream."""
+        query = f"SELECT sheet, stream, count(*) FROM {self.table} GROUP BY sheet, stream"
+        return {(sheet, stream): count for sheet, stream, count in self.connection.execute(query)}
+
+    def of_fact(self, fact: bytes) -> list[Held]:
+        """What is held of a fact, given its raw id."""
+        return [one for one in self.containing(fact) if one.fact == fact]
+
+    def of_integer(self, kind: int, integer: int) -> list[Held]:
+        """The rows of a table that an integer finds."""
+        name = f"{self.names[kind]}:{integer}"
+        return [
+            one
+            for one in self.containing(bytes([kind]) + np.int32(integer).astype("<i4").tobytes())
+            if one.name == name
+        ]
+
+    def containing(self, needle: bytes) -> Iterator[Held]:
+        """The records of all units whose packed bytes hold these; SQLite searches, Python opens the few it finds."""
+        query = f"SELECT subject, sheet, stream, records FROM {self.table} WHERE instr(records, ?)"
+        for subject, sheet, stream, records in self.connection.execute(query, (needle,)):
+            for one in np.frombuffer(records, dtype=PACKED):
+                fact = one["id"].tobytes()
+                yield Held(self.name(fact, int(one["kind"]), int(one["integer"])), fact, subject, sheet, stream)
+
+    def name(self, fact: bytes, kind: int, integer: int) -> str:
+        """What a record is called outside."""
+        return f"{self.names.get(kind, 'unknown')}:{integer}"
+
+
+class FhirHoldings(Holdings):
+    """The ledger of DIR/fhir."""
+
+    def name(self, fact: bytes, kind: int, integer: int) -> str:
+        """Type and id of a resource."""
+        resource_type, dash, suffix = self.names.get(kind, "unknown").partition("-")
+        return f"{resource_type}/{fact_text(fact)}{dash}{suffix}"
+
+
+def fact_text(raw: bytes) -> str:
+    """A raw fact id as 32 letters.
+
+    >>> fact_text(bytes(20))
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
+    """
+    import base64
+
+    return base64.b32encode(raw).decode("ascii").lower()
+
+
+def fact_bytes(text: str) -> bytes | None:
+    """The raw id behind 32 letters; None where the text is none.
+
+    >>> fact_bytes("a" * 32) == bytes(20)
+    True
+    """
+    import base64
+
+    return base64.b32decode(text.upper()) if re.fullmatch("[a-z2-7]{32}", text) else None
+
+
+@contextlib.contextmanager
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """An SQLite file, for reading; raises UsageError where there is none."""
+    if not path.is_file():
+        raise UsageError(f"{path} isn't there.", way_out="Give a workspace in which a run has ended.")
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def fhir_holdings(workspace: Workspace) -> Iterator[Holdings]:
+    """What DIR/fhir holds."""
+    with open_read_only(workspace.ledger) as connection:
+        names = dict(connection.execute(f"SELECT kind, name FROM {FHIR_LEDGER}_kind").fetchall())
+        yield FhirHoldings(connection, FHIR_LEDGER, names)
+
+
+@contextlib.contextmanager
+def omop_holdings(workspace: Workspace) -> Iterator[Holdings]:
+    """What DIR/omop.sqlite holds."""
+    with open_read_only(workspace.omop) as connection:
+        yield Holdings(connection, OMOP_LEDGER, dict(enumerate(shapes_of(connection).tables)))
+
+
+def shapes_of(connection: sqlite3.Connection) -> OmopShapes:
+    """Which CDM an SQLite database was made with, told by its tables and columns."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    columns = _columns(connection, "measurement")
+    for cdm, oncology, imaging in CONFIGURATIONS:
+        shapes = omop_shapes(cdm, oncology=oncology, imaging=imaging)
+        if shapes.tables.keys() <= there and columns == [one.name for one in shapes.tables["measurement"].fields]:
+            return shapes
+    raise UsageError("The database holds no CDM that Caseweave made.", way_out="Give the workspace of a run.")
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> Sequence[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
