@@ -16,6 +16,7 @@ from caseweave.identity.subjects import GivenResolver, KeyedResolver
 from caseweave.issues import Finding
 from caseweave.plan.apply import Applied, apply
 from caseweave.plan.layout import Layout, lay_out
+from caseweave.quality.rules import contradictions, rules_of
 from caseweave.shapes.fhir import fhir_shapes
 from caseweave.shapes.omop import omop_shapes
 from caseweave.spec.models import Study
@@ -206,4 +207,5 @@ def convert(
         site=site,
         known_subjects=known_subjects,
     )
+    applied.findings.extend(contradictions(rules_of(study), applied.sheets, presence()))
     return Conversion(study, layout, applied, key, terms, systems())

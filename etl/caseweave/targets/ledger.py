@@ -7,7 +7,7 @@ comparison; only a changed one is opened (DESIGN 4). It lies in the target itsel
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,13 +104,19 @@ class Ledger:
         )
 
 
-def pack(records: Records) -> bytes:
-    """Records of one unit as bytes, in the order of their ids."""
+def pack(records: Records, units: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield each unit's records as bytes."""
+    order = np.argsort(records.unit, kind="stable")
+    records = records.take(order)
     packed = np.empty(len(records), dtype=PACKED)
     packed["id"] = np.ascontiguousarray(records.ids).view("V20").reshape(-1)
     packed["place"], packed["kind"] = records.place, records.kind
     packed["integer"], packed["hash"] = records.integer, records.hash
-    return packed.tobytes()
+    data, size = packed.tobytes(), PACKED.itemsize
+    wanted = np.fromiter(units, dtype=np.int64)
+    starts, ends = (np.searchsorted(records.unit, wanted, side=side) * size for side in ("left", "right"))
+    for unit, start, end in zip(wanted.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        yield unit, data[start:end]
 
 
 def unpack(held: Sequence[tuple[int, bytes]]) -> Records:

@@ -81,14 +81,17 @@ def grouped(records: Records, *names: str) -> Iterator[tuple[tuple[int, ...], ND
     >>> [(key, rows.tolist()) for key, rows in grouped(concatenate([]), "batch", "place")]
     []
     """
-    columns = [getattr(records, name) for name in names]
-    order = np.lexsort(columns[::-1])
-    if not len(order):
+    columns = [getattr(records, name).astype(np.int64) for name in names]
+    if not len(records):
         return
-    keys = np.stack([column[order].astype(np.int64) for column in columns])
-    starts = np.flatnonzero(np.r_[True, (keys[:, 1:] != keys[:, :-1]).any(axis=0)]).tolist()
+    mixed = np.zeros(len(records), dtype=np.int64)
+    for column in columns:
+        mixed = mixed * (int(column.max()) + 1) + column
+    # records come batch by batch, and a stable sort is quick over long runs
+    order = np.argsort(mixed, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(mixed[order]) != 0]).tolist()
     for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
-        yield tuple(keys[:, start].tolist()), order[start:end]
+        yield tuple(int(column[order[start]]) for column in columns), order[start:end]
 
 
 def raw_ids(ids: NDArray[np.bytes_]) -> NDArray[np.uint8]:

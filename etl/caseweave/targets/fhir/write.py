@@ -129,8 +129,9 @@ class FhirWriter:
     def swap(self, folder: Path, change: Difference) -> Counter[str]:
         folder.mkdir(parents=True, exist_ok=True)
         written: Counter[str] = Counter()
-        stale = self.stale(change)
-        parts = {name: (folder / f"{name}.ndjson.part").open("wb") for name in stale}
+        touched = self.types_of(change)
+        stale = self.stale(change, {name for name in touched if (folder / f"{name}.ndjson").exists()})
+        parts = {name: (folder / f"{name}.ndjson.part").open("wb") for name in touched}
         try:
             for name, file in parts.items():
                 old = folder / f"{name}.ndjson"
@@ -146,14 +147,22 @@ class FhirWriter:
             os.replace(folder / f"{name}.ndjson.part", folder / f"{name}.ndjson")
         return written
 
-    def stale(self, change: Difference) -> dict[str, set[bytes]]:
-        """Ids whose old lines go, per type; new ones too, should a run have died between the files and the ledger."""
-        found: dict[str, set[bytes]] = {}
+    def types_of(self, change: Difference) -> set[str]:
+        """The resource types that a difference touches."""
+        names = {number: name.partition("-")[0] for name, number in self.kind_of.items()}
+        parts = (change.new, change.changed, change.vanished)
+        return {names[kind] for records in parts for kind in np.unique(records.kind).tolist()}
+
+    def stale(self, change: Difference, types: set[str]) -> dict[str, set[bytes]]:
+        """Ids whose old lines go, by type; new ones too, should a run have died between the files and the ledger."""
+        found: dict[str, set[bytes]] = {name: set() for name in types}
         names = {number: name.partition("-") for name, number in self.kind_of.items()}
+        old = np.array([names.get(kind, ("",))[0] in types for kind in range(256)], dtype=bool)
         for records in (change.vanished, change.changed, change.new):
+            records = records.take(old[records.kind])
             for text, kind in zip(text_ids(records.ids), records.kind.tolist(), strict=True):
                 resource_type, dash, suffix = names[kind]
-                found.setdefault(resource_type, set()).add(f"{text}{dash}{suffix}".encode())
+                found[resource_type].add(f"{text}{dash}{suffix}".encode())
         return found
 
     def resources(self, wanted: Records) -> Iterator[tuple[str, list[bytes]]]:
@@ -166,12 +175,8 @@ class FhirWriter:
         digests = digest_bytes(unit_digests(records, len(self.units)))
         touched = np.zeros(len(self.units) + 1, dtype=bool)
         touched[change.touched] = True
-        mine = records.take(touched[records.unit])
-        mine = mine.take(np.argsort(mine.unit, kind="stable"))
-        bounds = np.searchsorted(mine.unit, np.arange(len(self.units) + 1))
-        for unit in change.touched.tolist():
-            chosen = mine.take(np.arange(bounds[unit], bounds[unit + 1]))
-            yield self.units[unit], Held(digests[unit], None, None, pack(chosen))
+        for unit, packed in pack(records.take(touched[records.unit]), change.touched.tolist()):
+            yield self.units[unit], Held(digests[unit], None, None, packed)
 
 
 def _kind(compiled: Compiled) -> str:

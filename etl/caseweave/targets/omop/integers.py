@@ -59,10 +59,11 @@ def allocate(records: Records, above: Mapping[int, int]) -> Integers:
     Arguments: `above` is the largest integer in use per kind; kinds that it doesn't name get none (0).
     """
     integers = np.zeros(len(records), dtype=np.int32)
-    words = np.ascontiguousarray(records.ids).view(">u4").reshape(len(records), 5)
-    order = np.lexsort((records.place, words[:, 4], words[:, 3], words[:, 2], words[:, 1], words[:, 0], records.kind))
-    kinds = records.kind[order]
+    # fact ids are keyed hashes: their first eight bytes order them; facts with several rows keep those by rendering
+    words = np.ascontiguousarray(records.ids[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
+    by_place = np.argsort(records.place, kind="stable")
     for kind, start in above.items():
-        rows = order[kinds == kind]
+        rows = by_place[records.kind[by_place] == kind]
+        rows = rows[np.argsort(words[rows], kind="stable")]
         integers[rows] = np.arange(start + 1, start + 1 + len(rows), dtype=np.int32)
     return integers

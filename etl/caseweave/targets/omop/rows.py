@@ -23,6 +23,8 @@ class OmopBuilder:
     settings: OmopSettings
     built: dict[int, list[Built]] = field(default_factory=dict)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    mains: dict[int, Indices] = field(default_factory=dict)
+    persons: Mask | None = None
 
     def batch(self, number: int) -> list[Built]:
         """The rows of one batch; raises MappingError where a pattern names what the CDM doesn't have."""
@@ -43,19 +45,25 @@ class OmopBuilder:
 
     def main(self, number: int) -> Indices:
         """For each fact of a batch the first rendering that has a row; -1 where none has."""
+        if number in self.mains:
+            return self.mains[number]
         found = np.full(len(self.facts.batches[number]), -1, dtype=np.int32)
         for built in reversed(self.batch(number)):
             found[built.mask] = built.rendering
+        self.mains[number] = found
         return found
 
     def people(self) -> Mask:
         """Which subjects have a row in PERSON: without a year of birth nobody has (DESIGN 2)."""
+        if self.persons is not None:
+            return self.persons
         known = np.zeros(len(self.facts.subjects), dtype=bool)
         for number, batch in enumerate(self.facts):
             if batch.pattern.name == "patient":
                 for built in self.batch(number):
                     if built.table.name == "person":
                         known[batch.subjects[built.mask]] = True
+        self.persons = known
         return known
 
 

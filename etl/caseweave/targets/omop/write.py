@@ -276,15 +276,10 @@ class OmopWriter:
                 here = (mine.batch == batch) & (mine.place == place)
                 integer[here] = found[mine.fact[here]]
             mine = mine.with_integers(integer)
-        order = np.argsort(mine.unit, kind="stable")
-        bounds = np.searchsorted(mine.unit[order], np.arange(len(self.units) + 1))
-        mine = mine.take(order)
-        for unit in change.touched.tolist():
-            chosen = mine.take(np.arange(bounds[unit], bounds[unit + 1]))
-            first, last = (
-                (datetime.date.fromordinal(day).isoformat() for day in spans[unit]) if unit in spans else (None, None)
-            )
-            yield self.units[unit], Held(digests[unit], first, last, pack(chosen))
+        for unit, packed in pack(mine, change.touched.tolist()):
+            days = spans.get(unit)
+            first, last = (datetime.date.fromordinal(day).isoformat() for day in days) if days else (None, None)
+            yield self.units[unit], Held(digests[unit], first, last, packed)
 
     def observation_periods(
         self,

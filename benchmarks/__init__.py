@@ -1,0 +1,1 @@
+"""Benchmarks: times and ratios, each pair measured in one run. `make bench`."""
