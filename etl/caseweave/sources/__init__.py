@@ -28,12 +28,17 @@ def read_sources(paths: Paths, *, password: str | None = None, limits: Limits | 
     sources: list[Source] = []
     with Reader(limits) as reader:
         for number, path in enumerate(find_files(paths), start=1):
+            before = digest(path)
             reading = reader.read(path, kind_of(path), password)
+            if digest(path) != before:
+                raise SourceError(
+                    path.name, "it changed while it was being read", way_out="Close it in Excel and start again."
+                )
             sources.append(
                 Source(
                     alias=f"source-{number}",
                     path=str(path),
-                    sha256=digest(path),
+                    sha256=before,
                     modified=reading.modified,
                     kind=reading.kind,
                     grids=reading.grids,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +17,20 @@ from caseweave.values.types import CellError
 
 Scans = Mapping[str | int, SheetScan]
 
+# calamine picks its reader by the ending of the name and looks inside only when it knows none
+_NAMED_RIGHT = {
+    "xlsx": (".xlsx", ".xlsm"),
+    "xlsm": (".xlsx", ".xlsm"),
+    "xlsb": (".xlsb",),
+    "xls": (".xls",),
+    "ods": (".ods",),
+}
+_MIDNIGHT = datetime.time(0, 0)
 _AGAIN = "Open it in Excel or LibreOffice and save it again."
+
+
+class Unparsed(SourceDamaged):
+    """The bulk reader gave up; a slower one may still manage."""
 
 
 def read_workbook(source: Path | IO[bytes], name: str, scans: Scans, limits: Limits) -> tuple[Grid, ...]:
@@ -36,15 +51,21 @@ def read_workbook(source: Path | IO[bytes], name: str, scans: Scans, limits: Lim
         )
     except calamine.PasswordError as error:
         raise needs_password(name) from error
-    except calamine.CalamineError as error:
-        raise SourceDamaged(name, f"the workbook can't be parsed ({_safe(error)})", way_out=_AGAIN) from error
+    except (calamine.CalamineError, OSError) as error:
+        raise Unparsed(name, f"the workbook can't be parsed ({_safe(error)})", way_out=_AGAIN) from error
+
+
+def by_content(path: Path, kind: str) -> Path | IO[bytes]:
+    """The file as calamine takes it: by its name where that tells the kind, else as bytes, whose kind it finds out."""
+    return path if path.suffix.lower() in _NAMED_RIGHT.get(kind, ()) else io.BytesIO(path.read_bytes())
 
 
 def _read_sheet(workbook: Any, index: int, entry: Any, scan: SheetScan | None, name: str, limits: Limits) -> Grid:
     import python_calamine as calamine
 
     sheet = workbook.get_sheet_by_index(index)
-    merged = scan.merged if scan else [(*first, *last) for first, last in sheet.merged_cell_ranges or ()]
+    scan = scan or SheetScan()
+    merged = scan.merged or [(*first, *last) for first, last in sheet.merged_cell_ranges or ()]
     start = sheet.start
     builder = GridBuilder(
         entry.name,
@@ -59,8 +80,11 @@ def _read_sheet(workbook: Any, index: int, entry: Any, scan: SheetScan | None, n
                 name, f"a sheet makes {rows * columns:,} cells", way_out="Delete what lies beyond the data."
             )
         builder.add_rows(sheet.iter_rows())
-    for (row, column), text in sorted((scan.errors if scan else {}).items()):
-        builder.put(row, column, CellError(text))
+    for place, text in sorted(scan.errors.items()):
+        builder.put(*place, CellError(text))
+    for place, number in scan.negative.items():
+        if builder.at(*place) == _MIDNIGHT:  # no date and no time of day is negative; the number is what was typed
+            builder.put(*place, number)
     return builder.grid()
 
 

@@ -161,13 +161,11 @@ def serve() -> None:
         send_answer(outgoing, _answer(request, read_file))
 
 
-def _answer(
-    request: Request, read_file: Callable[[Path, str, str | None, Limits], Reading]
-) -> Reading | CaseweaveError:
+def _answer(request: Request, read_file: Callable[[Path, str, str | None, Limits], Reading]) -> Reading | SourceError:
     name = Path(request.path).name
     try:
         return read_file(Path(request.path), request.kind, request.password, request.limits)
-    except CaseweaveError as error:
+    except SourceError as error:
         return error
     except MemoryError:
         return _needs_memory(name, request.limits)

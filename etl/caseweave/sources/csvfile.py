@@ -32,7 +32,7 @@ def read_csv(path: Path, limits: Limits, *, tabs: bool = False) -> tuple[Grid, t
         delimiter = find_delimiter(sample, tabs=tabs)
         stream.seek(0)
         csv.field_size_limit(limits.field)
-        builder = GridBuilder(path.stem)
+        builder = GridBuilder(path.stem.encode("utf-8", "replace").decode())
         builder.add_rows(_rows(csv.reader(stream, delimiter=delimiter, strict=True), path, limits))
     return builder.grid(), notes
 

@@ -99,12 +99,13 @@ class GridBuilder:
         self._widen(column + 1)
         self._codes[column][row] = self._indexes[column][value]
 
-    def is_blank(self, row: int, column: int) -> bool:
-        """Whether a cell holds nothing so far."""
+    def at(self, row: int, column: int) -> RawCell:
+        """What one cell holds so far."""
         column -= self._offset
         if not (0 <= column < len(self._codes) and row < self._height):
-            return True
-        return self._codes[column][row] == 0
+            return None
+        code = self._codes[column][row]
+        return next((_value(key) for key, known in self._indexes[column].items() if known == code and code), None)
 
     def grid(self) -> Grid:
         """The finished grid, its first column being A."""

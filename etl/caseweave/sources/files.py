@@ -59,6 +59,8 @@ def _files_of(path: Path) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             raise UsageError(f"{path} isn't there.", way_out="Check the spelling, or give the folder.", path=str(path))
+        if not path.is_file():
+            raise _unsupported(path.name, "it is no ordinary file")
         return [path]
     files = sorted(file for file in path.iterdir() if _wanted(file))
     if not files:
@@ -77,11 +79,12 @@ def digest(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise SourceError(
-            path.name,
-            f"it can't be opened ({error.strerror})",
-            way_out="Close it elsewhere, check your rights.",
-        ) from error
+        raise _unopened(path, error) from error
+
+
+def _unopened(path: Path, error: OSError) -> SourceError:
+    reason = f"it can't be opened ({error.strerror})"
+    return SourceError(path.name, reason, way_out="Close it elsewhere, and check that you may read it.")
 
 
 def kind_of(path: Path) -> str:
@@ -90,8 +93,11 @@ def kind_of(path: Path) -> str:
     `ole` is the container that both old and encrypted workbooks use; the reader of each tells them apart.
     Raises SourceUnsupported for everything else, SourceDamaged for an empty or broken file.
     """
-    with path.open("rb") as stream:
-        head = stream.read(4096)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4096)
+    except OSError as error:
+        raise _unopened(path, error) from error
     if not head:
         raise SourceDamaged(path.name, "the file is empty", way_out="Export or copy it again.")
     if head.startswith(_ZIP):

@@ -5,7 +5,9 @@ Standard: OpenDocument 1.3 part 3, 9.1 (tables), 19.385 (office:value-type).
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from pathlib import Path
 from typing import IO
 from xml.etree.ElementTree import Element
@@ -34,6 +36,18 @@ def scan_open_document(source: Path | IO[bytes], name: str, limits: Limits) -> W
                 sheets[number] = scan
                 check_extent(scan, name, limits)
         return WorkbookScan(sheets, parts.modified("meta.xml", "date"))
+
+
+def with_mimetype(source: Path) -> Path | IO[bytes]:
+    """The document as calamine wants it: some writers leave out the entry that names the kind."""
+    with zipfile.ZipFile(source) as archive:
+        if "mimetype" in archive.namelist():
+            return source
+    copy = io.BytesIO(source.read_bytes())
+    with zipfile.ZipFile(copy, "a") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+    copy.seek(0)
+    return copy
 
 
 def _encrypted(parts: Parts) -> bool:

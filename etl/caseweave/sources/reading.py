@@ -11,18 +11,20 @@ from typing import IO
 import olefile
 
 from caseweave.errors import SourceDamaged, SourceUnsupported
-from caseweave.sources.calamine import read_workbook
+from caseweave.sources.calamine import Unparsed, by_content, read_workbook
 from caseweave.sources.child import peak_memory
 from caseweave.sources.csvfile import read_csv
 from caseweave.sources.encrypted import decrypt
 from caseweave.sources.files import READABLE, kind_of_zip
 from caseweave.sources.limits import Limits
-from caseweave.sources.odsscan import scan_open_document
+from caseweave.sources.odsscan import scan_open_document, with_mimetype
 from caseweave.sources.package import WorkbookScan
 from caseweave.sources.scan import scan_workbook
+from caseweave.sources.slowpath import read_slowly
 from caseweave.sources.wire import Reading
 from caseweave.sources.xlsbscan import scan_binary_workbook
 from caseweave.sources.xlsscan import is_encrypted, scan_old_workbook
+from caseweave.values.grid import Grid
 
 _Scan = Callable[[Path | IO[bytes], str, Limits], WorkbookScan]
 _SCANS: dict[str, _Scan] = {
@@ -34,6 +36,7 @@ _SCANS: dict[str, _Scan] = {
     "xls": scan_old_workbook,
     "ods": scan_open_document,
 }
+_OFFICE = ("xlsx", "xlsm", "xltx", "xltm")
 _MACROS = ("xlsm", "xltm")
 
 
@@ -54,11 +57,30 @@ def read_file(path: Path, kind: str, password: str | None, limits: Limits) -> Re
 
 def _read(source: Path | IO[bytes], name: str, kind: str, limits: Limits) -> Reading:
     scan = _SCANS[kind](source, name, limits)
+    if isinstance(source, Path):
+        source = with_mimetype(source) if kind == "ods" else by_content(source, kind)
+    else:
+        source.seek(0)
+    notes = scan.notes + (("it holds macros, which were not run",) if kind in _MACROS else ())
+    try:
+        grids = read_workbook(source, name, scan.sheets, limits)
+    except Unparsed as error:
+        if kind not in _OFFICE:
+            raise
+        grids = _second_chance(source, scan, error)
+        notes += ("it bends its format and was read the slow way",)
+    return Reading(kind, scan.modified, grids, notes)
+
+
+def _second_chance(source: Path | IO[bytes], scan: WorkbookScan, reason: Unparsed) -> tuple[Grid, ...]:
     if not isinstance(source, Path):
         source.seek(0)
-    grids = read_workbook(source, name, scan.sheets, limits)
-    notes = scan.notes + (("it holds macros, which were not run",) if kind in _MACROS else ())
-    return Reading(kind, scan.modified, grids, notes)
+    try:
+        return read_slowly(source, scan.sheets)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  openpyxl raises whatever it runs into; the first reader's reason is the clearer
+        raise reason from None
 
 
 def _opened(path: Path, kind: str, password: str | None) -> tuple[Path | IO[bytes], str]:

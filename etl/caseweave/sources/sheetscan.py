@@ -40,19 +40,23 @@ _UNSAVED = re.compile(
     rb'<c r="([A-Z]+)([0-9]+)"([^>/]*)>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*'
     rb"(<v(?:\s[^>]*)?(?:/>|></v>))?\s*</c>"
 )
-_NEGATIVE = re.compile(rb'<c r="([A-Z]+)([0-9]+)"[^>/]*>\s*<v>-')
+_NEGATIVE = re.compile(rb'<c r="([A-Z]+)([0-9]+)"[^>/]*>(?:<f(?:\s[^>]*)?(?:/>|>[^<]*</f>))?<v>(-[0-9.eE+-]+)</v>')
 _MERGED = re.compile(rb'<mergeCell\s[^>]*?\bref="([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)"')
 _REF = re.compile(r"\A\$?([A-Za-z]{1,3})\$?([0-9]{1,7})\Z")
 
 
 @dataclass(slots=True)
 class SheetScan:
-    """What one sheet holds: its extent, cells with errors, merged ranges (all zero-based)."""
+    """What one sheet holds: its extent, cells with errors, merged ranges (all zero-based).
+
+    `negative` holds the numbers below zero: with a date format on them the bulk reader makes midnight of them.
+    """
 
     rows: int = 0
     columns: int = 0
     errors: dict[Place, str] = field(default_factory=dict)
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
+    negative: dict[Place, float] = field(default_factory=dict)
 
 
 class _Unusual(Exception):
@@ -146,6 +150,9 @@ def _take(chunk: bytes, scan: SheetScan) -> None:
         for letters, row, attributes, value in _UNSAVED.findall(chunk):
             if not (value and b't="str"' in attributes):  # an empty text is a value too
                 scan.errors[int(row) - 1, column_number(letters)] = NO_VALUE
+    if b"<v>-" in chunk:
+        for letters, row, number in _NEGATIVE.findall(chunk):
+            scan.negative[int(row) - 1, column_number(letters)] = float(number)
     if b"<mergeCell " in chunk:
         for left, top, right, bottom in _MERGED.findall(chunk):
             scan.merged.append((int(top) - 1, column_number(left), int(bottom) - 1, column_number(right)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
 import struct
 from array import array
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from typing import IO, Any
 import orjson
 
 from caseweave.errors import (
-    CaseweaveError,
     SourceDamaged,
     SourceError,
     SourceProtected,
@@ -68,20 +68,23 @@ class Reading:
 
 def send_request(stream: IO[bytes], request: Request) -> None:
     """Parent to child."""
-    _write(stream, dataclasses.asdict(request))
+    # a path may hold bytes that are no text
+    path = os.fsencode(request.path).decode("latin-1")
+    _write(stream, dataclasses.asdict(request) | {"path": path})
     stream.flush()
 
 
 def receive_request(stream: IO[bytes]) -> Request:
     """In the child; EOFError when the parent is done."""
     fields = _read(stream)
-    return Request(**{**fields, "limits": Limits(**fields["limits"])})
+    path = os.fsdecode(fields["path"].encode("latin-1"))
+    return Request(path, fields["kind"], fields["password"], Limits(**fields["limits"]))
 
 
-def send_answer(stream: IO[bytes], answer: Reading | CaseweaveError) -> None:
+def send_answer(stream: IO[bytes], answer: Reading | SourceError) -> None:
     """Child to parent: what was read, or the typed error."""
-    if isinstance(answer, CaseweaveError):
-        kind = type(answer).__name__
+    if isinstance(answer, SourceError):
+        kind = next(base.__name__ for base in type(answer).__mro__ if base.__name__ in _ERRORS)
         _write(stream, {"error": kind, "way_out": answer.way_out, "data": answer.data})
     else:
         head = {
