@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from caseweave.errors import SourceDamaged, SourceUnsupported
 
 AGAIN = "Download the vocabularies again from Athena and give the folder or the zip as it came."
 HEAD = 65536
+# RuntimeError is zipfile's word for a password, NotImplementedError for a packing it doesn't know
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
 # what is needed of each file; the others of a download aren't read
 FILES: dict[str, tuple[str, ...]] = {
     "CONCEPT.csv": (
@@ -90,7 +93,10 @@ class Athena:
         wanted = FILES[name]
         with self._open(name) as stream:
             lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n")
-            header = [one.strip().lower() for one in lines.readline().rstrip("\r\n").split("\t")]
+            try:
+                header = [one.strip().lower() for one in lines.readline().rstrip("\r\n").split("\t")]
+            except UnicodeDecodeError:
+                raise SourceDamaged(shown, "its beginning isn't UTF-8", way_out=AGAIN) from None
             missing = [column for column in wanted if column not in header]
             if len(header) == 1:
                 raise SourceUnsupported(shown, "its first line isn't tab-separated", way_out=AGAIN)
@@ -122,6 +128,5 @@ class Athena:
             else:
                 with self._zip.open(member) as packed:
                     yield packed  # type: ignore[misc]
-        except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, OSError) as problem:
-            # RuntimeError is zipfile's word for a password, NotImplementedError for a packing it doesn't know
+        except BROKEN as problem:
             raise SourceDamaged(shown, f"it can't be read ({problem})", way_out=AGAIN) from None

@@ -35,6 +35,10 @@ HAND = {
     1147165: ("observation.observation_id", "Metadata", "CDM", "Field"),
     1147070: ("visit_occurrence.visit_occurrence_id", "Metadata", "CDM", "Field"),
     756290: ("episode.episode_id", "Metadata", "CDM", "Field"),
+    4171756: ("<", "Meas Value Operator", "SNOMED", "Qualifier Value"),
+    4171754: ("<=", "Meas Value Operator", "SNOMED", "Qualifier Value"),
+    4171755: (">=", "Meas Value Operator", "SNOMED", "Qualifier Value"),
+    4172704: (">", "Meas Value Operator", "SNOMED", "Qualifier Value"),
     36768664: ("Dimension of Tumor", "Measurement", "Cancer Modifier", "Dimension"),
 }
 BY_HAND = "completed by hand for foreign keys (code, class, domain and standard flag not seen)"
@@ -114,7 +118,7 @@ def build(codes: Path, seen_csv: Path, athena_folder: Path, target: Path) -> tup
     for one in read_conventions():
         wanted.add(one.concept_id)
         if one.concept_id not in known.concepts:
-            known.add(_by_hand(one.concept_id))
+            known.add(_by_hand(one.concept_id, one.name))
     _follow(wanted, known)
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
@@ -168,9 +172,10 @@ def _joined(codes: Path, known: Material) -> Iterator[int]:
             yield from ids
 
 
-def _by_hand(concept_id: int) -> Concept:
+def _by_hand(concept_id: int, name: str) -> Concept:
     """A convention that the material lacks or gives by id and name only: what foreign keys and people need."""
-    return Concept(concept_id, *HAND[concept_id], "S", f"hand-{concept_id}")
+    known = HAND.get(concept_id, (name, "Metadata", "None", "Undefined"))
+    return Concept(concept_id, *known, "S", f"hand-{concept_id}")
 
 
 def _follow(wanted: set[int], known: Material) -> None:
