@@ -10,22 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from caseweave.identity.keyfile import ProjectKey
-from caseweave.plan.conditions import holds
-from caseweave.run.convert import Conversion, convert
+import caseweave
 from caseweave.run.pipeline import Options, Outcome, run
 from caseweave.run.workspace import Workspace
-from caseweave.sources import read_sources
-from caseweave.spec.expression import parse
 from caseweave.spec.loader import load_study
 from caseweave.spec.models import Field, Study
 from caseweave.spec.valueset import normal
-from caseweave.spec.yamlfile import read_yaml
-from caseweave.terms import open_terms
-from caseweave.terms.presence import presence
 
 FILE = "data/tcia/HCC-TACE-Seg_clinical_data-V2.xlsx"
 DATA, GLOSSARY = "data table", "glossary"
@@ -43,11 +35,6 @@ def sheet(shared: Path) -> dict[str, list[Any]]:
 
     rows = list(load_workbook(shared / FILE, data_only=True)[DATA].iter_rows(values_only=True))
     return {str(header): [row[n] for row in rows[1:]] for n, header in enumerate(rows[0])}
-
-
-@pytest.fixture(scope="module")
-def conversion(study: Study, shared: Path) -> Conversion:
-    return convert(study, read_sources([shared / FILE]), key=ProjectKey("hcc-tace", bytes(32)), terms=open_terms())
 
 
 @pytest.fixture(scope="module")
@@ -203,23 +190,39 @@ def test_no_slot_is_left_unfilled(fhir: dict[str, list[dict[str, Any]]]) -> None
     assert not [one for resources in fhir.values() for one in resources if '"$' in json.dumps(one)]
 
 
-def test_derived_columns_do_not_contradict(conversion: Conversion, repo: Path) -> None:
-    rules = read_yaml(repo / "validators" / "hcc-tace.yaml", "validators/hcc-tace.yaml")[0]["rules"]
-    assert len(rules) == 3
-    for rule in rules:
-        assert not violations(conversion, rule), rule["id"]
+def test_the_library(shared: Path, tmp_path: Path) -> None:
+    result = caseweave.load_study("hcc-tace").convert(shared / FILE, key_file=tmp_path / "hcc-tace.key")
+    assert result.findings.empty  # age, AFP and CLIP groups included: rules of validators/hcc-tace.yaml
+    assert result.balance["rejected"] == 0
+    assert 566530 in set(result.omop["measurement"]["value_as_number"])
+    for resource_type in result.fhir:
+        assert len(result.fhir.models(resource_type)) == len(result.fhir[resource_type])
 
 
-def violations(conversion: Conversion, rule: Any) -> list[int]:
-    """The rows of a rule's sheet in which `when` holds and `expr` doesn't."""
-    facts = conversion.applied.sheets[rule["sheet"]]
-    columns = {name: one.column for name, one in facts.columns.items()}
+@pytest.mark.parametrize(
+    ("row", "column", "planted", "rule"),
+    [
+        (5, "agegp", "<=40", "age-group-fits-age"),
+        (6, "AFP", 399.9, "afp-group-fits-afp"),
+        (7, "CLIP", "Stage_4-6", "clip-group-fits-score"),
+    ],
+)
+def test_a_planted_contradiction_is_found(
+    row: int, column: str, planted: str | float, rule: str, shared: Path, tmp_path: Path
+) -> None:
+    from openpyxl import load_workbook
 
-    def where(text: str) -> Any:
-        return holds(parse(text, "rule", 1), columns, facts.table.size, presence())
-
-    found: list[int] = np.flatnonzero(where(rule["when"]) & ~where(rule["expr"])).tolist()
-    return found
+    book = load_workbook(shared / FILE)
+    page = book[DATA]
+    place = next(cell.column for cell in page[1] if cell.value == column)
+    group = {"AFP": "AFP_group"}.get(column)
+    if group:
+        page.cell(row, next(cell.column for cell in page[1] if cell.value == group)).value = ">=400"
+    page.cell(row, place).value = planted
+    book.save(tmp_path / "planted.xlsx")
+    found = caseweave.load_study("hcc-tace").convert(tmp_path / "planted.xlsx", key_file=tmp_path / "key").findings
+    assert list(found["rule"]) == [rule]
+    assert list(found["subject"]) == [f"HCC_{row - 1:03d}"]
 
 
 def test_order_of_rows_and_columns_does_not_matter(

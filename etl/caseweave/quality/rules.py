@@ -1,0 +1,140 @@
+"""Rules of coherence: what the fields of one row say about each other, and the findings where they contradict.
+
+A study's rules stand in validators/STUDY.yaml, or as rules.yaml in a study's own folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caseweave.assets import data_path
+from caseweave.issues import SEVERITIES, Finding, Severity
+from caseweave.plan.conditions import holds
+from caseweave.plan.sheets import SheetFacts
+from caseweave.spec.blocks import Block, Key
+from caseweave.spec.evaluate import Presence
+from caseweave.spec.models import Study
+from caseweave.spec.readers import Choice, Condition, ListOf, Word
+from caseweave.spec.syntax import Expression, names
+from caseweave.spec.words import At
+from caseweave.spec.yamlfile import read_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of one sheet: in every row in which `when` holds, `expr` must.
+
+    Arguments: `id` is the finding's rule; `mark` names the field whose cell gets the finding.
+    """
+
+    id: str
+    sheet: str
+    expr: Expression
+    message: str
+    severity: Severity
+    mark: str
+    when: Expression | None = None
+
+
+def _rule(found: dict[str, Any], at: At) -> tuple[dict[str, Any], At]:
+    return found, at
+
+
+RULE = Block(
+    "rule",
+    "What must hold in a row of a sheet.",
+    (
+        Key("id", Word("a name"), "its name, which its findings carry", "age-group-fits-age", required=True),
+        Key("sheet", Word("the key of a sheet"), "the sheet whose rows it is about", "diagnosis", required=True),
+        Key("when", Condition(), "the rows it is about; all where it isn't written", "age is present"),
+        Key("expr", Condition(), "what must hold in them", "nodes_positive <= nodes_examined", required=True),
+        Key("severity", Choice(SEVERITIES), "how bad it is if it doesn't", "warning", default="error"),
+        Key("message", Word("a sentence"), "what the finding says; never a value", required=True),
+        Key("mark", Word("the name of a field"), "the field whose cell is marked; the first in `expr` otherwise"),
+    ),
+    _rule,
+)
+RULES = Block(
+    "set of rules",
+    "The rules of one study: validators/STUDY.yaml, or rules.yaml in a study's folder.",
+    (
+        Key("study", Word("the name of a study"), "the study they belong to", "breast", required=True),
+        Key("rules", ListOf(RULE), "the rules", required=True),
+    ),
+    lambda found, at: found,
+)
+
+
+def rules_of(study: Study) -> tuple[Rule, ...]:
+    """The rules of a study; none where it has no file of them.
+
+    >>> from caseweave.spec.loader import load_study
+    >>> [rule.id for rule in rules_of(load_study("ispy1"))][0]
+    'recurrence-free-beyond-survival'
+
+    Raises MappingError, with file and line, for a rule that can't be understood or names what the study hasn't got.
+    """
+    own = Path(study.folder) / "rules.yaml"
+    shipped = data_path("validators") / f"{study.name}.yaml"
+    for path in (own, shipped):
+        if path.is_file():
+            return read_rules(path, study)
+    return ()
+
+
+def read_rules(path: Path, study: Study) -> tuple[Rule, ...]:
+    """Read a file of rules. Raises MappingError."""
+    file = f"{path.parent.name}/{path.name}"
+    tree, _ = read_yaml(path, file)
+    found = RULES.read(tree, At(file, 1))
+    if found["study"] != study.name:
+        At(file, tree.at("study")).fail(
+            f"these are rules of '{found['study']}', not of '{study.name}'", "Name the file after its study."
+        )
+    made = tuple(_build(one, at, study) for one, at in found["rules"])
+    seen: set[str] = set()
+    for rule, (_, at) in zip(made, found["rules"], strict=True):
+        if rule.id in seen:
+            at.fail(f"two rules are called '{rule.id}'", "Give each its own id.")
+        seen.add(rule.id)
+    return made
+
+
+def _build(found: Mapping[str, Any], at: At, study: Study) -> Rule:
+    if found["sheet"] not in study.sheet_keys:
+        raise at.unknown("sheet", found["sheet"], study.sheet_keys)
+    sheet = study.sheet(found["sheet"])
+    known = {name: field for name, field in sheet.fields.items() if not field.ignore}
+    if sheet.join:
+        known = {**study.sheet(sheet.join.sheet).fields, **known}
+    used = [name for part in (found["when"], found["expr"]) if part is not None for name in sorted(names(part))]
+    for name in (*used, *([found["mark"]] if found["mark"] else ())):
+        if name not in known:
+            raise at.unknown("field", name, known)
+    if not names(found["expr"]):
+        at.fail(f"rule '{found['id']}' asks nothing of a row", "Name a field in 'expr'.")
+    mark = found["mark"] or min(names(found["expr"]))
+    return Rule(found["id"], sheet.key, found["expr"], found["message"], found["severity"], mark, found["when"])
+
+
+def contradictions(rules: Iterable[Rule], sheets: Mapping[str, SheetFacts], presence: Presence) -> Sequence[Finding]:
+    """The findings of rules: one per row in which `when` holds and `expr` doesn't, an undecided `expr` included.
+
+    Arguments: `sheets` by key, as applying the study gave them; a sheet that isn't in the sources has no findings.
+    """
+    found: list[Finding] = []
+    for rule in rules:
+        facts = sheets.get(rule.sheet)
+        if facts is None:
+            continue
+        size = facts.table.size
+        wrong = facts.rows.usable & holds(rule.when, facts.values, size, presence)
+        wrong &= ~holds(rule.expr, facts.values, size, presence)
+        for row in np.flatnonzero(wrong).tolist():
+            found.append(facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=rule.message))
+    return found
