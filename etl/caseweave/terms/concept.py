@@ -8,6 +8,10 @@ from difflib import SequenceMatcher
 from typing import Literal, Protocol
 
 Status = Literal["standard", "mapped", "not-standard", "invalid", "unknown"]
+# half of all names hold these
+COMMON = frozenset(
+    ["a", "an", "and", "as", "at", "by", "for", "from", "in", "of", "on", "or", "other", "the", "to", "with", "without"]
+)
 Link = Literal["Maps to", "Maps to value"]
 
 
@@ -116,6 +120,16 @@ def words(text: str) -> list[str]:
     ['ki', '67', 'index']
     """
     return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
+
+
+def telling(text: str) -> list[str]:
+    """The words of a text that tell names apart, each once; all of them where none does.
+
+    >>> telling("Carcinoma of the breast")
+    ['carcinoma', 'breast']
+    """
+    found = dict.fromkeys(words(text))
+    return [word for word in found if word not in COMMON] or list(found)
 
 
 def rank(text: str, found: Iterable[Concept], limit: int) -> tuple[Concept, ...]:

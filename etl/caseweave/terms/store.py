@@ -12,7 +12,7 @@ from pathlib import Path
 
 from caseweave.errors import SourceDamaged, UsageError
 from caseweave.terms.athena import AGAIN, Athena
-from caseweave.terms.concept import Concept, Link, Resolved, rank, resolve, words
+from caseweave.terms.concept import Concept, Link, Resolved, rank, resolve, telling
 
 # goes into the name of the file: an index of another layout is made anew
 VERSION = 1
@@ -158,7 +158,7 @@ class IndexTerms:
 
     def candidates(self, text: str, domain: str | None = None, limit: int = 5) -> tuple[Concept, ...]:
         """Standard concepts that share a word with a text, the likest first."""
-        match = " OR ".join(f'"{word}"' for word in dict.fromkeys(words(text)))
+        match = " OR ".join(f'"{word}"' for word in telling(text))
         if not match:
             return ()
         clause = "JOIN name ON name.rowid = concept.concept_id WHERE name MATCH ?"

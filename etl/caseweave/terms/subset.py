@@ -9,7 +9,7 @@ from pathlib import Path
 
 from caseweave.assets import data_path
 from caseweave.errors import MappingError
-from caseweave.terms.concept import Concept, Link, Resolved, rank, resolve, words
+from caseweave.terms.concept import Concept, Link, Resolved, rank, resolve, telling, words
 
 SUBSET_FILE = "omop_concepts.csv"
 CONCEPT_COLUMNS = tuple(one.name for one in fields(Concept))
@@ -51,7 +51,7 @@ class SubsetTerms:
         """Standard concepts that share a word with a text, the likest first."""
         if not self._words:
             self._words.update({key: frozenset(words(one.concept_name)) for key, one in self.by_id.items()})
-        wanted = set(words(text))
+        wanted = set(telling(text))
         found = (one for key, one in self.by_id.items() if one.standard and wanted & self._words[key])
         return rank(text, [one for one in found if domain is None or one.domain_id == domain], limit)
 
