@@ -48,14 +48,10 @@ def statements(case: UseCase, result: Result, key_file: Path) -> list[Statement]
     found: list[Statement] = []
     for one in spec.statements:
         pseudonyms = list(result.subjects.values())
-        for record, fact in zip(
-            result.subjects, fact_ids(key, spec.name, one.identity, pseudonyms), strict=True
-        ):
+        for record, fact in zip(result.subjects, fact_ids(key, spec.name, one.identity, pseudonyms), strict=True):
             # what else a fact is rendered to (the specimen of a biopsy) has a longer id
             resources = sorted(by_fact.pop(fact.decode(), []), key=lambda resource: len(resource["id"]))
-            found += [
-                statement_of(resource, record, variable_of(spec.name, one)) for resource in resources[:1]
-            ]
+            found += [statement_of(resource, record, variable_of(spec.name, one)) for resource in resources[:1]]
     left = [resources for resources in by_fact.values() if resources[0]["resourceType"] != "Patient"]
     assert not left, f"{len(left)} resources that no statement made, {left[0]}"
     assert len(by_fact) == len(result.subjects)

@@ -1,4 +1,4 @@
-"""Pairs published statements with ours: the same record, variable, type, code and value, or an entry of the differences."""
+"""Pairs published statements with ours: same record, variable, type, code and value, or a line of the differences."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def same(published: Statement, ours: Statement) -> bool:
     )
 
 
-def pair(
-    published: Iterable[Statement], ours: Iterable[Statement]
-) -> tuple[list[Statement], list[Statement]]:
+def pair(published: Iterable[Statement], ours: Iterable[Statement]) -> tuple[list[Statement], list[Statement]]:
     """Take away what pairs, each statement of ours once; return what is left of both."""
     free = list(ours)
     left: list[Statement] = []

@@ -49,16 +49,14 @@ USE_CASES = (
     UseCase(
         "eucanimage-uc3",
         "UC3_Colorectal_Liver_metastasis",
-        tuple(
-            f"sex onsetage histopat comorb_present {_LESIONS} tnm_pt tnm_ct tnm_pn tnm_cn tnm_pm tnm_cm".split()
-        ),
+        tuple(f"sex onsetage histopat comorb_present {_LESIONS} tnm_pt tnm_ct tnm_pn tnm_cn tnm_pm tnm_cm".split()),
     ),
     UseCase(
         "eucanimage-uc4-5",
         "UC4_5_Rectal_Cancer",
         tuple(
-            "sex onsetage histopat histopat_2 histopat_3 tnm_ct tnm_ypt tnm_ypn tnm_ypm grade lymp_inv perineural_inv emvi"
-            f" n_lymphnodes n_met_ln tumor_deposits trg radiotherapy surgery chemo {_DRUGS} neoadj_surgery".split()
+            "sex onsetage histopat histopat_2 histopat_3 tnm_ct tnm_ypt tnm_ypn tnm_ypm grade lymp_inv perineural_inv"
+            f" emvi n_lymphnodes n_met_ln tumor_deposits trg radiotherapy surgery chemo {_DRUGS} neoadj_surgery".split()
         ),
     ),
     UseCase(
@@ -108,8 +106,7 @@ class Statement:
 def codes_of(concept: dict[str, Any] | None) -> tuple[str, ...]:
     """The codings of a CodeableConcept as SYSTEM|code; its text where it has none."""
     codings = tuple(
-        f"{SYSTEMS.get(one['system'], one['system'])}|{one['code']}"
-        for one in (concept or {}).get("coding", ())
+        f"{SYSTEMS.get(one['system'], one['system'])}|{one['code']}" for one in (concept or {}).get("coding", ())
     )
     return codings or ((str(concept["text"]),) if concept and "text" in concept else ())
 
@@ -143,10 +140,7 @@ def parts_of(resource: dict[str, Any]) -> frozenset[str]:
             said += codes_of(resource.get(name))[:1]
         said += [f"site {code}" for site in resource.get("bodySite", ()) for code in codes_of(site)[:1]]
         said += [
-            f"evidence {code}"
-            for one in resource.get("evidence", ())
-            for c in one["code"]
-            for code in codes_of(c)[:1]
+            f"evidence {code}" for one in resource.get("evidence", ()) for c in one["code"] for code in codes_of(c)[:1]
         ]
         if "onsetAge" in resource:
             said.append(f"onset {quantity_of(resource['onsetAge'])}")
@@ -163,10 +157,7 @@ def _medication(resource: dict[str, Any]) -> list[str]:
     for one in dosage if isinstance(dosage, list) else [dosage]:
         rates = [one, *one.get("doseAndRate", ())]
         said += [
-            f"dose {quantity_of(rate[name])}"
-            for rate in rates
-            for name in ("dose", "doseQuantity")
-            if name in rate
+            f"dose {quantity_of(rate[name])}" for rate in rates for name in ("dose", "doseQuantity") if name in rate
         ]
         if "rateQuantity" in one:
             said.append(f"cycles {one['rateQuantity']['value']}")
@@ -199,9 +190,7 @@ def published(case: UseCase, shared: Path) -> list[Statement]:
     for path in sorted((shared / "data" / "eucanimage" / case.folder / "OUTPUT" / "test").glob("*.json")):
         bundle = json.loads(path.read_text(encoding="utf-8"))
         resources = [entry["resource"] for entry in bundle["entry"]][1:]
-        assert len(resources) == len(case.variables), (
-            f"{path.name} holds {len(resources)} entries beside the Patient"
-        )
+        assert len(resources) == len(case.variables), f"{path.name} holds {len(resources)} entries beside the Patient"
         found += [
             statement_of(resource, record_of(bundle), variable)
             for resource, variable in zip(resources, case.variables, strict=True)

@@ -14,8 +14,8 @@ UNKNOWN_CODE = "NCIT-STAGE|"
 class Case:
     """A published statement, ours (None where there is none), and the cell that both come from.
 
-    Arguments: `label` is what the codebook calls the cell's value, "" where it lists none; `listed` whether the variable
-    has a list of values at all.
+    Arguments: `label` is what the codebook calls the cell's value, "" where it lists none; `listed` whether the
+    variable has a list of values at all.
     """
 
     published: Statement | None
@@ -38,7 +38,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Reason:
-    """A reason: `changes` may be type, code, value; `holds` checks it; `known` reasons stand in the issue, others quote."""
+    """A reason: what it `changes`, whether it `holds`; `known` ones were known before, others quote the codebook."""
 
     about: str
     changes: frozenset[str]
@@ -120,7 +120,7 @@ REASONS: dict[str, Reason] = {
         lambda case: case.said.type == "Condition" and case.own.code == "LNC|31206-6",
     ),
     "lesion-condition": _reason(
-        "a lesion that isn't the cancer is published as a Condition; we state a finding with the same code as its value",
+        "a lesion that isn't the cancer is published as a Condition; we state a finding with its code as the value",
         "code value type",
         lambda case: case.own.code == "SCT|52988006" and case.own.value == case.said.code,
         known=False,
@@ -133,9 +133,7 @@ REASONS: dict[str, Reason] = {
     "no": _reason(
         "'no' is published as Not detected",
         "value",
-        lambda case: (
-            case.label == "no" and case.said.value == "SCT|260415000" and case.own.value == "SCT|373067005"
-        ),
+        lambda case: case.label == "no" and case.said.value == "SCT|260415000" and case.own.value == "SCT|373067005",
     ),
     "psc": _reason(
         "primary sclerosing cholangitis is published as fatty liver disease",
@@ -167,9 +165,7 @@ REASONS: dict[str, Reason] = {
     "brca": _reason(
         "published Positive or Negative; the codebook gives the mutation's own code",
         "value",
-        lambda case: (
-            case.said.variable in ("brca1", "brca2") and case.said.value in ("SCT|10828004", "SCT|260385009")
-        ),
+        lambda case: case.said.variable in ("brca1", "brca2") and case.said.value in ("SCT|10828004", "SCT|260385009"),
     ),
     "unit-u": _reason(
         "a count is published with UCUM's U, which is an enzyme unit",
@@ -203,9 +199,7 @@ REASONS: dict[str, Reason] = {
     "total-dose": _reason(
         "the accumulated dose is published as a rate of the drug; we state it as an answer",
         "value",
-        lambda case: (
-            any(one.startswith("total dose") for one in case.said.parts) and "acc_dose" in "".join(case.row)
-        ),
+        lambda case: any(one.startswith("total dose") for one in case.said.parts) and "acc_dose" in "".join(case.row),
         known=False,
     ),
     "drug-status": _reason(

@@ -30,6 +30,40 @@ QUESTIONS = {
 }
 
 
+# what the display of a corrected answer's code must say, by its label; stages and grades say the label itself
+SAYS = {
+    "Adenocarcinoma NOS": "Adenocarcinoma NOS",
+    "Mixed adenocarcinoma & Mucinous": "Adenocarcinoma with mixed subtypes",
+    "Neuroendocrine NOS": "Neuroendocrine Carcinoma, NOS",
+    "Only ductal cancer": "Invasive carcinoma of no special type",
+    "Both ductal and lobular cancer": "Infiltrating duct and lobular carcinoma",
+    "Ductal and other types than lobular cancer": "Infiltr. duct mixed with other types of carcinoma",
+    "Only lobular cancer": "Lobular carcinoma, NOS",
+    "Other invasive cancer": "Invasive carcinoma of breast where Type",
+    "DCIS": "Intraductal carcinoma, noninfiltrating, NOS",
+    "LCIS": "Lobular carcinoma insitu",
+    "DCIS and LCIS": "Intraductal and lobular in situ carcinoma",
+    "Other cancer in situ": "Carcinoma in situ (morphologic abnormality)",
+    "Benign": "Neoplasm, benign",
+    "not-identified": "Absent",
+    "present": "Present",
+    "second degree": "Second degree blood relative",
+}
+REGRESSION = {"Grade 0": "Score 0", "Grade 1": "Score 1", "Grade 2": "Score 2", "Grade 3": "Score 3", "Gx": "GX: "}
+
+
+def says(variable: str, label: str, display: str) -> bool:
+    """Whether the display of our code says what the codebook's label says."""
+    if variable.startswith("tnm_"):
+        stage = label.replace("p", "yp", 1) if label.startswith("p") and variable.startswith("tnm_yp") else label
+        return display.casefold() == stage.casefold()
+    if variable == "trg":
+        return REGRESSION[label] in display
+    if variable.startswith("grade"):
+        return f"grade G{label[-1].upper()} " in display
+    return SAYS[label] in display
+
+
 def sheet_of(case: UseCase) -> Sheet:
     (sheet,) = caseweave.load_study(case.study).spec.sheets
     return sheet
@@ -88,15 +122,32 @@ def test_our_codes_are_the_codebooks_but_for_the_corrections(shared: Path) -> No
     assert (compared, len(corrected)) == (734, 153)
 
 
+def test_every_correction_says_what_its_label_says(shared: Path) -> None:
+    displays: dict[str, set[str]] = {}
+    for case in USE_CASES:
+        for given in answers(case, shared).values():
+            for code, display in given.values():
+                displays.setdefault(code, set()).add(display)
+    checked = 0
+    with CORRECTIONS.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["label"] == "no":  # the codebooks have no No
+                assert (row["codebook_code"], row["our_code"]) == ("SCT|260415000", "SCT|373067005")
+                continue
+            found = displays[row["our_code"]]
+            assert any(says(row["variable"], row["label"], display) for display in found), (row, found)
+            assert not says(row["variable"], row["label"], row["codebook_display"]), row
+            checked += 1
+    assert checked == 120
+
+
 def test_questions_have_the_codebooks_code(shared: Path) -> None:
     compared, differing = 0, set()
     for case in USE_CASES:
         asked = questions(case, shared)
         for statement in sheet_of(case).statements:
             code = statement.slots.get("code", CodeLit(()))
-            if statement.meant_by in asked and asked[statement.meant_by] not in map(
-                str, getattr(code, "codings", ())
-            ):
+            if statement.meant_by in asked and asked[statement.meant_by] not in map(str, getattr(code, "codings", ())):
                 differing.add(statement.meant_by)
             compared += statement.meant_by in asked
     assert differing == set(QUESTIONS)

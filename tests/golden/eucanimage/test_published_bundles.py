@@ -83,9 +83,7 @@ def test_all_of_the_bundles_is_compared(compared: list[Compared]) -> None:
     assert len({(one.record, one.variable) for one in everything}) == len(everything) == 683
 
 
-def test_what_pairs_and_what_differs_is_everything(
-    compared: list[Compared], differences: list[Difference]
-) -> None:
+def test_what_pairs_and_what_differs_is_everything(compared: list[Compared], differences: list[Difference]) -> None:
     left = [one for use_case in compared for one in use_case.published_left]
     told = [one for one in differences if one.published_code]
     wanted = Counter(key(one) for one in left)
@@ -105,9 +103,7 @@ def test_no_statement_of_ours_is_without_its_counterpart(
     named = Counter(one.ours for one in differences if one.our_code and not set(one.reasons) & TOLD_ONCE)
     assert max(ours.values()) == 1
     assert not left - named, f"{len(left - named)} statements of ours pair with nothing"
-    assert not named - left, (
-        f"{len(named - left)} differences name a statement that pairs, or that we don't make"
-    )
+    assert not named - left, f"{len(named - left)} differences name a statement that pairs, or that we don't make"
     again = {one.ours for one in differences if set(one.reasons) & TOLD_ONCE}
     assert again <= set(ours)
 

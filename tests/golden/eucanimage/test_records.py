@@ -1,4 +1,4 @@
-"""All 29 records of EuCanImage load; what doesn't is a value that the codebook doesn't list, or a dose without a unit."""
+"""All 29 records of EuCanImage load, but for values that the codebook doesn't list, and one dose without its unit."""
 
 from __future__ import annotations
 
@@ -57,16 +57,11 @@ def test_the_run_ends_with_the_exit_code_of_its_findings(case: UseCase, shared: 
 
 
 def test_the_impermissible_cells_are_those_of_the_projects_own_tool(shared: Path) -> None:
-    text = (shared / "data" / "eucanimage_quality" / "oracle_29records_2332checks.csv").read_text(
-        encoding="utf-8-sig"
-    )
+    text = (shared / "data" / "eucanimage_quality" / "oracle_29records_2332checks.csv").read_text(encoding="utf-8-sig")
     rows = [line.split(",") for line in text.splitlines()]
     theirs = {(row[1], row[2]) for row in rows if row[4] == "permissible" and row[-1] == "0"}
     ours = {
-        (record, field)
-        for cells in FINDINGS.values()
-        for record, field, rule in cells
-        if rule == "not-in-value-set"
+        (record, field) for cells in FINDINGS.values() for record, field, rule in cells if rule == "not-in-value-set"
     }
     assert theirs == ours and len(theirs) == 6
 
