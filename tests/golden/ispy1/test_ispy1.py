@@ -143,10 +143,12 @@ def test_joined_on_the_subject(cells: Cells, fhir: Resources, omop: sqlite3.Conn
     days = dict(zip(cells["outcomes"]["SUBJECTID"], cells["outcomes"]["survDtD2 (tx)"], strict=True))
     people = {row["person_source_value"]: row for row in omop.execute("SELECT * FROM person")}
     deaths = {row["person_id"]: row["death_date"] for row in omop.execute("SELECT * FROM death")}
-    for who, age in zip(cells["clinical"]["SUBJECTID"], cells["clinical"]["age"], strict=True):
+    races = {0: 0, 1: 8527, 3: 8516, 4: 8515, 5: 8557, 50: 0}
+    clinical = cells["clinical"]
+    for who, age, race in zip(clinical["SUBJECTID"], clinical["age"], clinical["race_id"], strict=True):
         assert patients[str(who)].get("deceasedBoolean") is {7: False, 8: True, 9: None}[status[who]]
         row = people[str(who)]
-        assert row["year_of_birth"] == int(2000 - age)
+        assert (row["year_of_birth"], row["race_concept_id"]) == (int(2000 - age), races[race])
         died = datetime.date(2000, 1, 1) + datetime.timedelta(days=days[who])
         assert deaths.get(row["person_id"]) == (died.isoformat() if status[who] == 8 else None)
 
