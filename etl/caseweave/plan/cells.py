@@ -23,8 +23,8 @@ from caseweave.values.dates import DateRules, Precision, parse_date
 from caseweave.values.grid import RawCell
 from caseweave.values.numbers import NumberRules, parse_number
 from caseweave.values.problems import Problem
-from caseweave.values.types import CellError, Integer, Missing, Quantity, Text, Value
-from caseweave.values.units import convert
+from caseweave.values.types import CellError, Code, Integer, Missing, Quantity, Text, Value
+from caseweave.values.units import convert, normal_unit
 
 SPACES = re.compile(r"[\s\u00a0\u2007\u202f]+")
 
@@ -161,11 +161,14 @@ class FieldReader:
             if isinstance(answer, Problem):
                 return answer
             number = answer
-        elif typed_unit:
+        elif typed_unit and not self.field.unit_field:
             return Problem("unexpected-unit", "The field has no unit.", expected="a number alone")
-        if whole and not self.field.unit and not found.comparator:
+        elif self.field.unit_field and not self.field.unit and not typed_unit:
+            return Problem("no-unit", "The number has no unit.", expected=f"a unit in {self.field.unit_field}")
+        if whole and not (self.field.unit or typed_unit or found.comparator):
             return self.ranged(Integer(int(number)), number)
-        return self.ranged(Quantity(number, self.field.unit or "1", found.comparator), number)
+        unit_code = self.field.unit or normal_unit(typed_unit or "1")
+        return self.ranged(Quantity(number, unit_code, found.comparator), number)
 
     def ranged(self, value: Value, number: str) -> Outcome:
         for severity, rule in (("error", "out-of-range"), ("warning", "unusual-value")):
@@ -190,6 +193,19 @@ def _lookup(valueset: ValueSet) -> dict[str, Value]:
     return found
 
 
+def _units(field: Field | None, cells: Sequence[RawCell]) -> Sequence[RawCell]:
+    """What a column of units holds, as UCUM: a coded one holds the UCUM code of its value set's entry."""
+    if field is None or field.valueset is None:
+        return cells
+    lookup = _lookup(field.valueset)
+    found: list[RawCell] = []
+    for cell in cells:
+        value = lookup.get(clean(cell).casefold()) if cell is not None else None
+        codes = [one.code for one in value.codings if one.system == "UCUM"] if isinstance(value, Code) else []
+        found.append(codes[0] if codes else cell)
+    return found
+
+
 def _listing(valueset: ValueSet) -> str:
     keys = list(valueset.values)
     return ", ".join(keys[:12]) + (f" ... ({len(keys)} values)" if len(keys) > 12 else "")
@@ -205,7 +221,9 @@ def read_field(reader: FieldReader, table: Table, findings: list[Finding], who: 
     columns: list[Indices] = [column.codes]
     units: Sequence[RawCell] = [None]
     if one.unit_field and one.unit_field in table.columns:
-        units = table.columns[one.unit_field].distinct
+        units = _units(
+            reader.study.sheet(table.sheet).fields.get(one.unit_field), table.columns[one.unit_field].distinct
+        )
         columns.append(table.columns[one.unit_field].codes)
 
     def answer(code: int, unit: int = 0) -> tuple[Outcome, RawCell]:
