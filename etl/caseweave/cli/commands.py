@@ -12,4 +12,5 @@ COMMANDS: dict[str, str] = {
     "check": "caseweave.cli.check:check",
     "run": "caseweave.cli.run:run",
     "status": "caseweave.cli.status:status",
+    "trace": "caseweave.cli.trace:trace",
 }

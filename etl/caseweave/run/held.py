@@ -48,26 +48,24 @@ class Holdings:
         query = f"SELECT sheet, stream, count(*) FROM {self.table} GROUP BY sheet, stream"
         return {(sheet, stream): count for sheet, stream, count in self.connection.execute(query)}
 
-    def of_fact(self, fact: bytes) -> list[Held]:
-        """What is held of a fact, given its raw id."""
-        return [one for one in self.containing(fact) if one.fact == fact]
+    def of_fact(self, fact: bytes, subject: str = "") -> list[Held]:
+        """What is held of a fact, given its raw id; of one patient only, where it is known whose it is."""
+        return [one for one in self.containing(fact, subject) if one.fact == fact]
 
     def of_integer(self, kind: int, integer: int) -> list[Held]:
         """The rows of a table that an integer finds."""
         name = f"{self.names[kind]}:{integer}"
-        return [
-            one
-            for one in self.containing(bytes([kind]) + np.int32(integer).astype("<i4").tobytes())
-            if one.name == name
-        ]
+        needle = bytes([kind]) + integer.to_bytes(4, "little", signed=True)
+        return [one for one in self.containing(needle) if one.name == name]
 
-    def containing(self, needle: bytes) -> Iterator[Held]:
+    def containing(self, needle: bytes, subject: str = "") -> Iterator[Held]:
         """The records of all units whose packed bytes hold these; SQLite searches, Python opens the few it finds."""
         query = f"SELECT subject, sheet, stream, records FROM {self.table} WHERE instr(records, ?)"
-        for subject, sheet, stream, records in self.connection.execute(query, (needle,)):
+        mine = " AND subject = ?" if subject else ""
+        for name, sheet, stream, records in self.connection.execute(query + mine, (needle, subject)[: 1 + bool(mine)]):
             for one in np.frombuffer(records, dtype=PACKED):
                 fact = one["id"].tobytes()
-                yield Held(self.name(fact, int(one["kind"]), int(one["integer"])), fact, subject, sheet, stream)
+                yield Held(self.name(fact, int(one["kind"]), int(one["integer"])), fact, name, sheet, stream)
 
     def name(self, fact: bytes, kind: int, integer: int) -> str:
         """What a record is called outside."""

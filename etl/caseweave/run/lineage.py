@@ -40,8 +40,8 @@ class Place:
 class Trail:
     """The lineage of one statement in one run, its arrays opened when they are asked for.
 
-    Arguments: `head` says statement, sheet, pattern, place in the mapping, the fields of every slot, and `joined`, for
-    fields of other sheets, which of `places` they are in.
+    Arguments: `head` says statement, sheet, pattern, place in the mapping; `cells`, for what which fields are used;
+    `slots`, those of them that are slots of the pattern; `joined`, for fields of other sheets, their place of `places`.
     """
 
     head: dict[str, Any]
@@ -61,6 +61,13 @@ class Trail:
             return [
                 Place(sheet, arrays[f"rows{n}"], arrays[f"parts{n}"]) for n, sheet in enumerate(self.head["places"])
             ]
+
+    @cached_property
+    def filled(self) -> dict[str, NDArray[np.bool_]]:
+        """In which facts each slot holds something: the cell of one that doesn't was blank, or rejected."""
+        with np.load(self.path, allow_pickle=False) as arrays:
+            bits = np.unpackbits(arrays["filled"], axis=1, count=len(self.ids)).astype(bool)
+        return dict(zip(self.head["slots"], bits, strict=True))
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,10 @@ class RunLineage:
             if not sheet or sheet in head["places"]:
                 yield Trail(head, path)
 
+    def file_of(self, alias: str) -> str:
+        """The file that an alias stood for."""
+        return next(str(one["path"]) for one in self.about["sources"] if one["alias"] == alias)
+
 
 def runs(folder: Path) -> Iterator[RunLineage]:
     """The lineage of a workspace's runs, the newest first; a run that changed nothing has none of its own."""
@@ -102,6 +113,8 @@ def write_lineage(folder: Path, run: int, conversion: Conversion, sources: Seque
         places, head["joined"] = _places(table, batch, head["cells"])
         head["places"] = [one.sheet for one in places]
         arrays: dict[str, Any] = {"ids": raw_ids(batch.ids)}
+        masks = [batch.slots[name].present() for name in head["slots"]]
+        arrays["filled"] = np.packbits(np.array(masks, dtype=bool).reshape(len(masks), len(batch)), axis=1)
         for n, one in enumerate(places):
             arrays[f"rows{n}"], arrays[f"parts{n}"] = one.rows, one.parts
         np.savez(part / f"{number:04d}.npz", **arrays)
@@ -121,7 +134,9 @@ def _about(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]:
     for key, facts in conversion.applied.sheets.items():
         sheet = study.sheet(key)
         parts = [{"source": one.source, "columns": dict(one.columns)} for one in facts.table.parts]
-        sheets[key] = {"tabs": [sheet.name, *sheet.aliases, *sheet.title.values()], "parts": parts}
+        ignored = {one.name: one.ignore for one in sheet.fields.values() if one.ignore}
+        tabs = [sheet.name, *sheet.aliases, *sheet.title.values()]
+        sheets[key] = {"tabs": tabs, "ignored": ignored, "parts": parts}
     return {
         "study": {"name": study.name, "version": study.version},
         "sources": list_sources(sources),
@@ -148,6 +163,7 @@ def _head(conversion: Conversion, batch: FactBatch, statement: Statement) -> dic
         "file": statement.file,
         "line": statement.line,
         "cells": cells,
+        "slots": list(slots),
         "links": links,
     }
 
