@@ -1,12 +1,13 @@
 """Rules of coherence: what the fields of one row say about each other, and the findings where they contradict.
 
-A study's rules stand in validators/STUDY.yaml, or as rules.yaml in a study's own folder.
+A study's rules stand in validators/STUDY.yaml, or as rules.yaml in a study's own folder. `sheet.field` names what
+another sheet says of the same patient, and of the same tumour, visit ... where both sheets have the key for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ import numpy as np
 from caseweave.assets import data_path
 from caseweave.issues import SEVERITIES, Finding, Severity
 from caseweave.plan.conditions import holds
+from caseweave.plan.facts import Indices, SlotColumn
 from caseweave.plan.sheets import SheetFacts
 from caseweave.spec.blocks import Block, Key
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.models import Study
-from caseweave.spec.readers import Choice, Condition, ListOf, Word
+from caseweave.spec.readers import Choice, Condition, Labels, ListOf, Word
 from caseweave.spec.syntax import Expression, names
 from caseweave.spec.words import At
 from caseweave.spec.yamlfile import read_yaml
@@ -29,7 +31,7 @@ from caseweave.spec.yamlfile import read_yaml
 class Rule:
     """One rule of one sheet: in every row in which `when` holds, `expr` must.
 
-    Arguments: `id` is the finding's rule; `mark` names the field whose cell gets the finding.
+    Arguments: `id` is the finding's rule; `mark` names the field whose cell gets the finding; `messages` by language.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Rule:
     severity: Severity
     mark: str
     when: Expression | None = None
+    messages: Mapping[str, str] = field(default_factory=dict)
 
 
 def _rule(found: dict[str, Any], at: At) -> tuple[dict[str, Any], At]:
@@ -54,7 +57,7 @@ RULE = Block(
         Key("when", Condition(), "the rows it is about; all where it isn't written", "age is present"),
         Key("expr", Condition(), "what must hold in them", "nodes_positive <= nodes_examined", required=True),
         Key("severity", Choice(SEVERITIES), "how bad it is if it doesn't", "warning", default="error"),
-        Key("message", Word("a sentence"), "what the finding says; never a value", required=True),
+        Key("message", Labels(), "what the finding says, per language; never a value", required=True),
         Key("mark", Word("the name of a field"), "the field whose cell is marked; the first in `expr` otherwise"),
     ),
     _rule,
@@ -109,17 +112,25 @@ def _build(found: Mapping[str, Any], at: At, study: Study) -> Rule:
     if found["sheet"] not in study.sheet_keys:
         raise at.unknown("sheet", found["sheet"], study.sheet_keys)
     sheet = study.sheet(found["sheet"])
-    known = {name: field for name, field in sheet.fields.items() if not field.ignore}
+    known = [name for name, one in sheet.fields.items() if not one.ignore]
     if sheet.join:
-        known = {**study.sheet(sheet.join.sheet).fields, **known}
+        known += study.sheet(sheet.join.sheet).fields
+    others = [f"{one.key}.{name}" for one in study.sheets for name, two in one.fields.items() if not two.ignore]
     used = [name for part in (found["when"], found["expr"]) if part is not None for name in sorted(names(part))]
-    for name in (*used, *([found["mark"]] if found["mark"] else ())):
-        if name not in known:
-            raise at.unknown("field", name, known)
+    for name in used:
+        if name not in known and name not in others:
+            raise at.unknown("field", name, others if "." in name else known)
+    if found["mark"] and found["mark"] not in known:
+        raise at.unknown("field", found["mark"], known)
     if not names(found["expr"]):
         at.fail(f"rule '{found['id']}' asks nothing of a row", "Name a field in 'expr'.")
-    mark = found["mark"] or min(names(found["expr"]))
-    return Rule(found["id"], sheet.key, found["expr"], found["message"], found["severity"], mark, found["when"])
+    marks = sorted(name for name in names(found["expr"]) if name in known)
+    if not found["mark"] and not marks:
+        at.fail(f"rule '{found['id']}' names no field of sheet '{sheet.key}'", "Say with 'mark' which cell is marked.")
+    said: dict[str, str] = found["message"]
+    message = said.get("en") or next(iter(said.values()))
+    mark = found["mark"] or marks[0]
+    return Rule(found["id"], sheet.key, found["expr"], message, found["severity"], mark, found["when"], said)
 
 
 def contradictions(rules: Iterable[Rule], sheets: Mapping[str, SheetFacts], presence: Presence) -> Sequence[Finding]:
@@ -133,8 +144,39 @@ def contradictions(rules: Iterable[Rule], sheets: Mapping[str, SheetFacts], pres
         if facts is None:
             continue
         size = facts.table.size
-        wrong = facts.rows.usable & holds(rule.when, facts.values, size, presence)
-        wrong &= ~holds(rule.expr, facts.values, size, presence)
+        values = {**facts.values, **_elsewhere(rule, facts, sheets)}
+        wrong = facts.rows.usable & holds(rule.when, values, size, presence)
+        wrong &= ~holds(rule.expr, values, size, presence)
         for row in np.flatnonzero(wrong).tolist():
             found.append(facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=rule.message))
     return found
+
+
+def _elsewhere(rule: Rule, facts: SheetFacts, sheets: Mapping[str, SheetFacts]) -> dict[str, SlotColumn]:
+    """What a rule names of other sheets, row by row; absent where they say nothing of it, or several things."""
+    used = names(rule.expr) | (names(rule.when) if rule.when is not None else frozenset())
+    found: dict[str, SlotColumn] = {}
+    places: dict[str, Indices] = {}
+    for name in sorted(used):
+        key, dot, field_name = name.partition(".")
+        other = sheets.get(key) if dot else None
+        if other is None or field_name not in other.columns:
+            continue
+        if key not in places:
+            places[key] = _rows_there(facts, other)
+        column, rows = other.columns[field_name].column, places[key]
+        codes = np.where(rows >= 0, column.codes[rows], 0).astype(np.int32)
+        found[name] = SlotColumn(codes, column.values, (field_name,))
+    return found
+
+
+def _rows_there(facts: SheetFacts, other: SheetFacts) -> Indices:
+    """For each row the one of another sheet about the same patient and shared keys; -1 for none or more than one."""
+    shared = [name for name in other.sheet.row_key if name in facts.columns and name in other.columns]
+    place: dict[tuple[int, str], int] = {}
+    theirs = zip(other.rows.subjects.tolist(), other.key_texts(shared), strict=True)
+    for row, spot in enumerate(theirs):
+        if other.rows.usable[row]:
+            place[spot] = -1 if spot in place else row
+    mine = zip(facts.rows.subjects.tolist(), facts.key_texts(shared), strict=True)
+    return np.array([place.get(spot, -1) for spot in mine], dtype=np.int32)
