@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +24,6 @@ _NAMED_RIGHT = {
     "xls": (".xls",),
     "ods": (".ods",),
 }
-_MIDNIGHT = datetime.time(0, 0)
 _AGAIN = "Open it in Excel or LibreOffice and save it again."
 
 
@@ -82,9 +80,7 @@ def _read_sheet(workbook: Any, index: int, entry: Any, scan: SheetScan | None, n
         builder.add_rows(sheet.iter_rows())
     for place, text in sorted(scan.errors.items()):
         builder.put(*place, CellError(text))
-    for place, number in scan.negative.items():
-        if builder.at(*place) == _MIDNIGHT:  # no date and no time of day is negative; the number is what was typed
-            builder.put(*place, number)
+    builder.undate(scan.negative)  # no date and no time of day is negative: the number is what was typed
     return builder.grid()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,7 @@ from caseweave.values.grid import Grid, GridColumn, RawCell
 from caseweave.values.types import CellError
 
 BLOCK = 4096
+_DATES = (datetime.date, datetime.time)
 _WHOLE = 1e15  # Excel keeps 15 digits: a whole number below this is exactly what was typed
 
 
@@ -99,13 +101,17 @@ class GridBuilder:
         self._widen(column + 1)
         self._codes[column][row] = self._indexes[column][value]
 
-    def at(self, row: int, column: int) -> RawCell:
-        """What one cell holds so far."""
-        column -= self._offset
-        if not (0 <= column < len(self._codes) and row < self._height):
-            return None
-        code = self._codes[column][row]
-        return next((_value(key) for key, known in self._indexes[column].items() if known == code and code), None)
+    def undate(self, numbers: Mapping[tuple[int, int], float]) -> None:
+        """Put numbers back into those of their cells that were taken for a date or a time of day."""
+        dated: dict[int, set[int]] = {}
+        for (row, column), number in numbers.items():
+            at = column - self._offset
+            if not (0 <= at < len(self._codes) and row < self._height):
+                continue
+            if column not in dated:
+                dated[column] = {code for key, code in self._indexes[at].items() if isinstance(key, _DATES)}
+            if self._codes[at][row] in dated[column]:
+                self.put(row, column, number)
 
     def grid(self) -> Grid:
         """The finished grid, its first column being A."""
