@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
+from tests.services.validator import Validate
 
 from caseweave.plan.conditions import computed
 from caseweave.plan.facts import FactBatch, Facts, Link, SlotColumn
@@ -25,7 +26,7 @@ from caseweave.targets.omop.columns import Column, Constant, Lookup
 from caseweave.targets.omop.concepts import Concepts
 from caseweave.targets.omop.fill import OmopSettings
 from caseweave.targets.omop.rows import OmopBuilder
-from caseweave.terms import Terms, conventions, systems
+from caseweave.terms import Terms, conventions, displays, systems
 from caseweave.terms.presence import presence
 from caseweave.terms.store import build_index, open_index
 from caseweave.terms.systems import System
@@ -134,17 +135,36 @@ PARAMETERS = [(pattern, number) for pattern in PATTERNS for number, _ in enumera
 IDS = [f"{pattern}: {cases(pattern)[number]['name']}" for pattern, number in PARAMETERS]
 
 
-@pytest.mark.parametrize(("pattern", "number"), PARAMETERS, ids=IDS)
-def test_a_fact_becomes_the_golden_resources(pattern: str, number: int) -> None:
-    case = cases(pattern)[number]
+def rendered(pattern: str, case: Mapping[str, Any], shown: Mapping[tuple[str, str], str]) -> list[Any]:
+    """The resources of a case, with the displays that are given."""
     facts, _, own = facts_of(pattern, case)
     known = systems()
     settings = FhirSettings(
-        shapes=fhir_shapes(), coder=Coder({**known.systems, "LOCAL": System("LOCAL", "$local_system")}, {}),
-        presence=presence(), profiles=known.profiles, extensions=known.extensions,
-        identifier_system="$identifier_system", emit_missing=bool(case.get("emit_missing")))
-    lines = [line for _, _, some in FhirRenderer(facts, settings).resources(own) for line in some]
-    assert [without_displays(json.loads(line)) for line in lines] == as_texts(case["fhir"])
+        shapes=fhir_shapes(),
+        coder=Coder({**known.systems, "LOCAL": System("LOCAL", "$local_system")}, shown),
+        presence=presence(),
+        profiles=known.profiles,
+        extensions=known.extensions,
+        identifier_system="$identifier_system",
+        emit_missing=bool(case.get("emit_missing")),
+    )
+    return [json.loads(line) for _, _, some in FhirRenderer(facts, settings).resources(own) for line in some]
+
+
+@pytest.mark.parametrize(("pattern", "number"), PARAMETERS, ids=IDS)
+def test_a_fact_becomes_the_golden_resources(pattern: str, number: int) -> None:
+    case = cases(pattern)[number]
+    assert [without_displays(one) for one in rendered(pattern, case, {})] == as_texts(case["fhir"])
+
+
+def test_all_of_them_are_valid_by_what_they_claim(fhir_validator: Validate) -> None:
+    shown = {code: one.text for code, one in displays().items()}
+    found = [one for pattern in PATTERNS for case in cases(pattern) for one in rendered(pattern, case, shown)]
+    text = json.dumps(found)
+    for placeholder, real in (("$identifier_system", "urn:example:ids"), ("$local_system", "urn:example:codes"), ("$", "")):
+        text = text.replace(placeholder, real)
+    issues = fhir_validator(json.loads(text))
+    assert [issue for issue in issues if issue.severity in ("error", "fatal")] == []
 
 
 @pytest.fixture(scope="module")
