@@ -1,0 +1,36 @@
+"""Lint: a study is proved against shapes, vocabularies and its own examples before a patient is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from caseweave.issues import SEVERITIES
+from caseweave.plan.lint.codes import codes
+from caseweave.plan.lint.examples import Outcome, RunExample, examples
+from caseweave.plan.lint.fhir import fhir
+from caseweave.plan.lint.finding import Knowledge, LintFinding, knowledge
+from caseweave.plan.lint.omop import omop
+from caseweave.plan.lint.rules import condition, rules
+from caseweave.plan.lint.study import whole
+from caseweave.spec.models import Study
+
+__all__ = ["PASSES", "Knowledge", "LintFinding", "Outcome", "RunExample", "condition", "knowledge", "lint"]
+
+PASSES: tuple[Callable[[Knowledge], Iterator[LintFinding]], ...] = (whole, codes, rules, fhir, omop)
+
+
+def lint(study: Study, known: Knowledge | None = None, run: RunExample | None = None) -> list[LintFinding]:
+    """Find the faults of a study that loads: each once, by file and line, errors before warnings.
+
+    >>> from caseweave.spec.loader import load_study
+    >>> [one for one in lint(load_study("hcc-tace")) if one.severity == "error"]
+    []
+
+    Arguments: `known`, the shapes and vocabularies to measure it against, else those that Caseweave ships; `run`
+    executes one example, without it they are not run. A study that doesn't load raises MappingError before this.
+    """
+    measure = known or knowledge(study)
+    found = {finding for one in PASSES for finding in one(measure)}
+    if run is not None:
+        found.update(examples(study, run))
+    return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one))
