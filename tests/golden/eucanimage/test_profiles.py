@@ -15,3 +15,12 @@ def test_the_validator_finds_no_error(shared: Path, tmp_path: Path, fhir_validat
     assert len(resources) > 500
     errors = [issue for issue in fhir_validator(resources) if issue.severity in ("error", "fatal")]
     assert not errors, "\n".join(f"{one.location}: {one.message}" for one in errors[:20])
+
+
+def test_the_evidence_is_what_mcode_requires(shared: Path, tmp_path: Path) -> None:
+    # mcode-cancer-disease-status-evidence-type-vs is bound as required; the validator has no SNOMED CT to look into it
+    required = {"714797009", "363679005"}
+    conditions = [one for case in USE_CASES for one in convert(case, shared, tmp_path / "key").fhir["Condition"]]
+    concepts = [code for one in conditions for evidence in one.get("evidence", ()) for code in evidence["code"]]
+    assert len(concepts) == 8
+    assert all({coding["code"] for coding in concept["coding"]} & required for concept in concepts)
