@@ -25,7 +25,7 @@ def run(
     """
     from caseweave.cli.intake import take_in
     from caseweave.cli.progress import clock
-    from caseweave.cli.show import say, say_json
+    from caseweave.cli.show import say
     from caseweave.cli.summary import describe_run
     from caseweave.run.pipeline import Options
     from caseweave.run.pipeline import run as run_study
@@ -37,7 +37,7 @@ def run(
         chosen = Options(key_file=key, vocabulary=vocabulary, site=site, stream=stream)
         outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
     if as_json:
-        say_json(outcome.manifest)
+        say(workspace.manifest.read_text(encoding="utf-8").rstrip())
     else:
         say(describe_run(outcome.manifest, workspace.root, outcome.exit_code))
     return outcome.exit_code

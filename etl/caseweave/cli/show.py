@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
-WIDTH = 100
+WIDTH = 96
 LABEL = 11
+TIED = "\u00a0"  # between a name and its count, which stay on one line
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -30,7 +31,7 @@ def entry(label: str, text: str) -> str:
     >>> print(entry("Facts", "12"))
     Facts      12
     """
-    return label.ljust(LABEL) + ("\n" + " " * LABEL).join(wrap(text, WIDTH - LABEL))
+    return (label.ljust(LABEL) + ("\n" + " " * LABEL).join(wrap(text, WIDTH - LABEL))).replace(TIED, " ")
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -70,11 +71,11 @@ def count(amount: int, one: str, many: str = "") -> str:
 def counts(found: Mapping[str, int]) -> str:
     """Names with their counts, the most frequent first.
 
-    >>> counts({"Patient": 2, "Observation": 5})
-    'Observation 5, Patient 2'
+    >>> print(entry("FHIR", counts({"Patient": 2, "Observation": 5})))
+    FHIR       Observation 5, Patient 2
     """
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {number(amount)}" for name, amount in ordered)
+    return ", ".join(f"{name}{TIED}{number(amount)}" for name, amount in ordered)
 
 
 def command(*words: object) -> str:

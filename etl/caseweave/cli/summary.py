@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from caseweave.cli.show import WIDTH, count, counts, entry, number
+from caseweave.cli.show import LABEL, WIDTH, count, counts, entry, number, wrap
 from caseweave.issues import SEVERITIES
 
-SHOWN_FINDINGS = 5
+SHOWN_KINDS = 4
+SHOWN_PLACES = 3
 SHOWN_SOURCES = 3
 OUTCOMES = ("loaded", "ignored", "missing", "rejected")
-NOUNS = {"error": "error", "warning": "warning", "message": "message"}
 ENDINGS = {
     0: "0: all loaded.",
     1: "1: finished; what has an error was not loaded.",
@@ -83,8 +83,12 @@ def _told(parity: Mapping[str, Any]) -> str:
 
 def _concepts(concepts: Mapping[str, int]) -> str:
     without = concepts["codes"] - concepts["standard"]
-    rest = f"; {number(without)} without: private/worklist.csv" if without else ""
-    return f"{number(concepts['standard'])} of {count(concepts['codes'], 'code')} have a standard concept{rest}"
+    said = f"{number(concepts['standard'])} of {count(concepts['codes'], 'code')} have a standard concept"
+    more = [
+        f"{number(without)} without: private/worklist.csv" if without else "",
+        f"{number(concepts['local'])} of the study's own" if concepts.get("local") else "",
+    ]
+    return "; ".join([said, *filter(None, more)])
 
 
 def _target(name: str, change: Mapping[str, int]) -> str:
@@ -96,16 +100,27 @@ def _target(name: str, change: Mapping[str, int]) -> str:
 
 
 def _findings(found: Mapping[str, int], root: Path) -> list[str]:
-    told = ", ".join(count(found[one], NOUNS[one]) for one in SEVERITIES if found[one])
+    told = ", ".join(count(found[one], one) for one in SEVERITIES if found[one])
     if not told:
         return [entry("Findings", "none")]
-    lines = [entry("Findings", f"{told}: {root / 'findings.csv'}")]
     rows = json.loads((root / "findings.json").read_text(encoding="utf-8"))
-    for row in rows[:SHOWN_FINDINGS]:
-        place = f"{row['sheet']}!{row['cell']}" if row["cell"] else row["sheet"] or row["source"]
-        field = f" {row['field']}" if row["field"] else ""
-        text = f"  {row['severity']:<8} {row['source']} {place}{field}: {row['message']}"
-        lines.append(text if len(text) <= WIDTH else text[: WIDTH - 3].rstrip() + "...")
-    if len(rows) > SHOWN_FINDINGS:
-        lines.append(f"  and {number(len(rows) - SHOWN_FINDINGS)} more")
+    alike: dict[tuple[str, ...], list[str]] = {}
+    several = len({row["source"] for row in rows}) > 1
+    for row in rows:
+        spot = f"{row['sheet']}!{row['cell']}" if row["cell"] else row["sheet"] or row["source"]
+        kind = (row["severity"], row["field"], row["message"])
+        alike.setdefault(kind, []).append(f"{row['source']}:{spot}" if several and spot != row["source"] else spot)
+    lines = [entry("Findings", f"{told}: {root / 'findings.csv'}")]
+    for (severity, field, message), places in list(alike.items())[:SHOWN_KINDS]:
+        where = ", ".join(places[:SHOWN_PLACES]) + (
+            f" and {number(rest)} more" if (rest := len(places) - SHOWN_PLACES) > 0 else ""
+        )
+        lines.extend(_lines(f"  {severity:<{LABEL - 2}}", f"{where}{' ' + field if field else ''}: {message}"))
+    if len(alike) > SHOWN_KINDS:
+        lines.append(entry("", f"and {count(len(alike) - SHOWN_KINDS, 'kind')} more"))
     return lines
+
+
+def _lines(label: str, text: str) -> list[str]:
+    first, *more = wrap(text, WIDTH - LABEL)
+    return [label + first, *(" " * LABEL + one for one in more)]

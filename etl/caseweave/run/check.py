@@ -54,6 +54,6 @@ def check(
             if not state:
                 remember(workspace, conversion, state, 0)
             write_account(workspace, conversion, sources)
-            content = {**account(conversion, sources), "timings_s": clock.seconds}
+            content = {**account(conversion, sources), "timings_s": dict(clock.seconds)}
             write_json(workspace.root / "check.json", content)
     return Outcome(content, 1 if content["findings"]["error"] else 0)
