@@ -80,13 +80,13 @@ def _read_sheet(workbook: Any, index: int, entry: Any, scan: SheetScan | None, n
         builder.add_rows(sheet.iter_rows())
     for place, text in sorted(scan.errors.items()):
         builder.put(*place, CellError(text))
-    builder.undate(scan.negative)  # no date and no time of day is negative: the number is what was typed
+    builder.undate(scan.numbers)
     return builder.grid()
 
 
 def needs_password(name: str, *, wrong: bool = False) -> SourceProtected:
     """The error for a workbook that is encrypted."""
-    reason = "the password is wrong" if wrong else "it is encrypted with a password"
+    reason = "the password that was given doesn't open it" if wrong else "it is encrypted with a password"
     return SourceProtected(
         name,
         reason,

@@ -49,14 +49,14 @@ _REF = re.compile(r"\A\$?([A-Za-z]{1,3})\$?([0-9]{1,7})\Z")
 class SheetScan:
     """What one sheet holds: its extent, cells with errors, merged ranges (all zero-based).
 
-    `negative` holds the numbers below zero: with a date format on them the bulk reader makes midnight of them.
+    `numbers` holds those that the bulk reader may wrongly take for a date or a time of day, such as negative ones.
     """
 
     rows: int = 0
     columns: int = 0
     errors: dict[Place, str] = field(default_factory=dict)
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
-    negative: dict[Place, float] = field(default_factory=dict)
+    numbers: dict[Place, float] = field(default_factory=dict)
 
 
 class _Unusual(Exception):
@@ -152,7 +152,7 @@ def _take(chunk: bytes, scan: SheetScan) -> None:
                 scan.errors[int(row) - 1, column_number(letters)] = NO_VALUE
     if b"<v>-" in chunk:
         for letters, row, number in _NEGATIVE.findall(chunk):
-            scan.negative[int(row) - 1, column_number(letters)] = float(number)
+            scan.numbers[int(row) - 1, column_number(letters)] = float(number)
     if b"<mergeCell " in chunk:
         for left, top, right, bottom in _MERGED.findall(chunk):
             scan.merged.append((int(top) - 1, column_number(left), int(bottom) - 1, column_number(right)))

@@ -17,8 +17,9 @@ from caseweave.errors import SourceDamaged
 from caseweave.sources.limits import Limits
 from caseweave.sources.package import WorkbookScan
 from caseweave.sources.scan import OLD_DATES
-from caseweave.sources.sheetscan import SheetScan
+from caseweave.sources.sheetscan import Place, SheetScan
 from caseweave.sources.xlsbscan import ERROR_TEXTS
+from caseweave.sources.xlsnumbers import plain_numbers, plain_styles
 
 _BOF, _EOF, _SHEET, _DATES, _FILEPASS = 0x0809, 0x000A, 0x0085, 0x0022, 0x002F
 _ERROR, _FORMULA = 0x0205, 0x0006
@@ -65,12 +66,17 @@ def _scan(content: bytes, modified: datetime.datetime | None) -> WorkbookScan:
             offsets.append(int.from_bytes(content[at : at + 4], "little"))
         elif kind == _DATES and content[at : at + 2] == b"\x01\x00":
             notes = (OLD_DATES,)
-    sheets: dict[str | int, SheetScan] = {number: _scan_sheet(content, offset) for number, offset in enumerate(offsets)}
+    excel95 = content[4:6] == b"\x00\x05"
+    styles = plain_styles(content, _records(content, 0)) if excel95 else frozenset()
+    sheets: dict[str | int, SheetScan] = {}
+    for number, offset in enumerate(offsets):
+        sheets[number] = SheetScan(errors=dict(_errors(content, offset)))
+        if excel95:
+            sheets[number].numbers = plain_numbers(content, _records(content, offset), styles)
     return WorkbookScan(sheets, modified, notes)
 
 
-def _scan_sheet(content: bytes, offset: int) -> SheetScan:
-    scan = SheetScan()
+def _errors(content: bytes, offset: int) -> Iterator[tuple[Place, str]]:
     for kind, at, length in _records(content, offset):
         if kind == _ERROR and length >= 8 and content[at + 7]:
             code = content[at + 6]
@@ -78,9 +84,7 @@ def _scan_sheet(content: bytes, offset: int) -> SheetScan:
             code = content[at + 8]
         else:
             continue
-        row, column = _HEAD.unpack_from(content, at)
-        scan.errors[row, column] = ERROR_TEXTS.get(code, "#ERROR")
-    return scan
+        yield _HEAD.unpack_from(content, at), ERROR_TEXTS.get(code, "#ERROR")
 
 
 def _records(content: bytes, at: int) -> Iterator[tuple[int, int, int]]:

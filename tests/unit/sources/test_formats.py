@@ -8,6 +8,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from tests.services.office import Convert
 from tests.unit.sources.workbooks import read_one, rows_of, saved
 
@@ -51,6 +52,16 @@ def test_libreoffices_copies_hold_the_same_cells(workbook: Path, soffice: Conver
     assert source.modified is not None
 
 
+@pytest.mark.parametrize("kind", ["xls", "ods", "xlsx"])
+def test_dates_that_count_from_1904_survive_every_format(tmp_path: Path, soffice: Convert, kind: str) -> None:
+    book = openpyxl.Workbook()
+    book.epoch = CALENDAR_MAC_1904
+    assert book.active is not None
+    book.active["A1"] = datetime.date(2020, 2, 29)
+    book.save(tmp_path / "old.xlsx")
+    assert rows_of(read_one(soffice(tmp_path / "old.xlsx", kind)).grids[0]) == [[datetime.date(2020, 2, 29)]]
+
+
 def encrypted(path: Path, password: str) -> Path:
     """An encrypted copy of a workbook."""
     from msoffcrypto.format.ooxml import OOXMLFile
@@ -68,7 +79,7 @@ def test_an_encrypted_workbook_opens_with_its_password(tmp_path: Path) -> None:
     assert (source.kind, rows_of(source.grids[0])) == ("xlsx", [["id"], ["007"]])
 
 
-@pytest.mark.parametrize(("password", "reason"), [(None, "it is encrypted"), ("falsch", "the password is wrong")])
+@pytest.mark.parametrize(("password", "reason"), [(None, "it is encrypted"), ("falsch", "the password that was given")])
 def test_without_the_right_password_the_way_out_is_told(tmp_path: Path, password: str | None, reason: str) -> None:
     locked = encrypted(saved(tmp_path / "a.xlsx", [["id"]]), "geheim")
     with pytest.raises(SourceProtected, match=f"locked.xlsx: {reason}") as caught:
