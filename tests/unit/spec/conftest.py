@@ -51,19 +51,19 @@ VALUE_SETS = {
 PATTERNS = {
     "patient": "about: The person.\nslots: {sex: {kind: code}, birth: {kind: date}}\n"
     "fhir: {resourceType: Patient, gender: $sex}\n"
-    "omop: {table: person, gender_concept_id: $sex}\n",
+    "omop: {table: person, gender_concept_id: $sex, year_of_birth: {expr: year(birth)}}\n",
     "cancer": "about: A cancer.\nslots: {code: required, onset: {kind: date}}\n"
-    "fhir: {resourceType: Condition, code: $code, 'onset[x]': $onset}\n"
+    "fhir: {resourceType: Condition, subject: $subject, code: $code, 'onset[x]': $onset}\n"
     "omop: {table: condition_occurrence, concept: $code, date: $onset}\n",
     "marker": "about: A marker.\n"
     "slots: {code: required, value: required, at: {kind: date}, of: {fact: [cancer]}}\n"
     "let: {verification: {from: value, map: {no: VER|refuted}, default: VER|confirmed}}\n"
     "fhir:\n  resourceType: Observation\n"
     "  profile: {mcode-tumor-marker-test: {needs: [at:day, 'value:code|quantity']}}\n"
-    "  code: $code\n  value[x]: $value\n"
+    "  code: $code\n  value[x]: $value\n  status: final\n  subject: $subject\n"
     "omop: {table: measurement, concept: $code, date: $at, value: $value}\n",
     "lesion": "about: A lesion.\nslots: {size: required, at: optional, of: {fact: [cancer], required: true}}\n"
-    "fhir: {resourceType: Observation, 'value[x]': $size}\nomop: none\nbecause: only a test\n",
+    "fhir: {resourceType: Observation, status: final, code: LNC|21889-1, 'value[x]': $size}\nomop: none\nbecause: only a test\n",
 }
 
 

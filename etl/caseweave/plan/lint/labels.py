@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from caseweave.plan.lint.wordlists import (
     AUTHORITIES,
@@ -35,6 +36,7 @@ from caseweave.plan.lint.wordlists import (
 Reading = Callable[[str], frozenset[str]]
 
 
+@lru_cache(maxsize=4096)
 def tidy(text: str) -> str:
     """A label or display in lower case, without authorities and semantic tags.
 
@@ -146,7 +148,16 @@ def contradiction(label: str, display: str, heading: str = "") -> str | None:
     answers = (polarity(label), polarity(display))
     if None not in answers and answers[0] != answers[1]:
         return f"{answers[0]} against {answers[1]}"
-    return words_against(label, display)
+    return words_against(label, display) or marker_against(heading, display)
+
+
+def marker_against(heading: str, display: str) -> str | None:
+    """The gene or marker that a heading is about, against another one that a display names."""
+    reading, _ = READINGS["marker"]
+    mine, theirs = reading(tidy(heading)), reading(tidy(display))
+    if mine and theirs and mine.isdisjoint(theirs):
+        return f"marker {'+'.join(sorted(mine))} against {'+'.join(sorted(theirs))}"
+    return None
 
 
 def words_against(label: str, display: str) -> str | None:
@@ -173,6 +184,7 @@ def agreement(label: str, display: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def content(text: str) -> frozenset[str]:
     """The words of a text that carry its meaning, without their endings."""
     words = re.findall(r"[^\W_]+", tidy(text).replace("non-", "non").replace("co-", "co"))
