@@ -22,7 +22,7 @@ from caseweave.spec.loader import load_pattern
 from caseweave.spec.pattern import Pattern
 from caseweave.targets.fhir.fragments import Coder
 from caseweave.targets.fhir.render import FhirRenderer, FhirSettings
-from caseweave.targets.omop.columns import Column, Constant, Lookup
+from caseweave.targets.omop.columns import Column, Constant, Lookup, Person
 from caseweave.targets.omop.concepts import Concepts
 from caseweave.targets.omop.fill import OmopSettings
 from caseweave.targets.omop.rows import OmopBuilder
@@ -201,6 +201,8 @@ def cell(column: Column, facts: Facts, names: Mapping[int, str], builder: OmopBu
             return value
         case Lookup():
             return column.values[column.codes[0]]
+        case Person():
+            return "$subject"
     if column.index[0] < 0 or column.renderings[0] < 0:
         return None
     target = facts.batches[column.batch].pattern.omop[int(column.renderings[0])]

@@ -28,6 +28,7 @@ from caseweave.targets.omop.concepts import Concepts
 from caseweave.targets.omop.fill import OmopSettings
 from caseweave.targets.omop.rows import OmopBuilder
 from caseweave.targets.omop.write import Database, OmopWriter
+from caseweave.targets.scope import Scope
 from caseweave.terms import Systems, Terms, conventions, displays, systems
 from caseweave.terms.presence import presence
 from caseweave.terms.systems import System
@@ -41,7 +42,9 @@ OUTCOMES = ("loaded", "ignored", "missing", "rejected")
 class Conversion:
     """What a run made of its sources.
 
-    Arguments: `units` are (patient, sheet) for every patient of the run and every sheet that its sources contain.
+    >>> conversion = convert(study, sources, key=key, terms=open_terms())  # doctest: +SKIP
+    >>> conversion.balance["cells"]  # doctest: +SKIP
+    214
     """
 
     study: Study
@@ -59,9 +62,32 @@ class Conversion:
     def sheets(self) -> tuple[str, ...]:
         return tuple(self.applied.sheets)
 
+    def scope(self, *, increment: bool = False, absent: Sequence[str] = ()) -> Scope:
+        """For whom and of what the run speaks.
+
+        Arguments: `increment`, whether the sources hold only what is new; `absent`, patients of earlier runs who stand
+        in no sheet of sources that hold everybody.
+        """
+        keep = frozenset(self.sheets) if increment or self.study.source == "increment" else self.without_columns
+        present = self.applied.facts.subjects
+        return Scope([*present, *(one for one in absent if one not in set(present))], self.sheets, keep, self.frozen)
+
     @cached_property
-    def units(self) -> list[tuple[str, str]]:
-        return [(subject, sheet) for subject in self.applied.facts.subjects for sheet in self.sheets]
+    def without_columns(self) -> frozenset[str]:
+        """Sheets of which a source lacks a column: nothing that it can't speak of may be retracted."""
+        found = {(finding.sheet, finding.rule) for finding in self.layout.findings}
+        return frozenset(sheet for sheet in self.sheets if (sheet, "missing-column") in found)
+
+    @cached_property
+    def frozen(self) -> frozenset[int]:
+        """Batches of facts that are made of a column which a source lacks."""
+        lacking = {(one.sheet, one.field) for one in self.layout.findings if one.rule == "missing-column"}
+        by_identity = {statement.identity: statement for statement in self.study.statements}
+        return frozenset(
+            number
+            for number, batch in enumerate(self.applied.facts)
+            if any((batch.sheet, name) in lacking for name in by_identity[batch.statement].fields)
+        )
 
     @cached_property
     def content_key(self) -> bytes:
@@ -156,9 +182,11 @@ class Conversion:
         return {"facts": len(facts), "omop": told, "left_out": dict(reasons.most_common())}
 
     def concepts(self) -> dict[str, int]:
-        """How the codes of the run fared in OMOP: with a standard concept, or without."""
-        seen = [one for one in self.omop.settings.concepts.seen.values() if one.status != "convention"]
-        return {"codes": len(seen), "standard": sum(1 for one in seen if one.concept_id)}
+        """How the codes of the run fared in OMOP: with a standard concept or without, the study's own apart."""
+        seen = [(code, one) for code, one in self.omop.settings.concepts.seen.items() if one.status != "convention"]
+        shared = [one for code, one in seen if code.codings and code.codings[0].system != "LOCAL"]
+        standard = sum(1 for one in shared if one.concept_id)
+        return {"codes": len(shared), "standard": standard, "local": len(seen) - len(shared)}
 
     def describe(self, database: Database) -> None:
         """Say in CDM_SOURCE and METADATA where the rows come from; once."""
@@ -172,9 +200,11 @@ class Conversion:
         )
 
 
-def write_to(database: Database, conversion: Conversion, stream: str = "main") -> tuple[Difference, Counter[str]]:
+def write_to(
+    database: Database, conversion: Conversion, stream: str = "main", scope: Scope | None = None
+) -> tuple[Difference, Counter[str]]:
     """Write a conversion's rows to an OMOP database; the caller commits."""
-    writer = OmopWriter(conversion.omop, conversion.content_key, conversion.units, conversion.sheets)
+    writer = OmopWriter(conversion.omop, conversion.content_key, scope or conversion.scope())
     change = writer.write(database, conversion.study.name, stream)
     conversion.describe(database)
     return change, writer.written

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from caseweave.identity.keyfile import project_key
 from caseweave.run.account import account, write_account
 from caseweave.run.convert import Conversion, convert, write_to
+from caseweave.run.guards import age_of, loaded, refuse_mass_retraction, refuse_older, retractions
 from caseweave.run.lineage import write_lineage
 from caseweave.run.sides import side_by_side
 from caseweave.run.workspace import LAYOUT, Workspace, write_json
@@ -22,6 +25,7 @@ from caseweave.spec.models import Study
 from caseweave.targets.fhir.write import FhirWriter
 from caseweave.targets.ledger import Difference, Ledger
 from caseweave.targets.omop.sqlite import SqliteDatabase
+from caseweave.targets.scope import Scope
 from caseweave.terms import open_terms
 from caseweave.values.grid import Source
 
@@ -44,7 +48,9 @@ class Options:
     """How a run is to go.
 
     Arguments: `key_file` of the project; `vocabulary`, an Athena download; `site` of all patients; `stream` of sources
-    that speak for themselves; `password` of protected workbooks; `today`, after which dates lie in the future.
+    that speak for themselves; `password` of protected workbooks; `today`, after which dates lie in the future; `as_of`,
+    the age of the sources; `increment`, whether they hold only what is new; `complete`, whether they hold everybody;
+    `retract`, "all" to allow a mass retraction; `force`, to take older sources after newer ones.
     """
 
     key_file: Path | None = None
@@ -53,6 +59,11 @@ class Options:
     stream: str = "main"
     password: str | None = None
     today: datetime.date | None = None
+    as_of: datetime.datetime | None = None
+    increment: bool = False
+    complete: bool = False
+    retract: str = ""
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ class Delivered:
     same: int
     written: Mapping[str, int]
     total: Mapping[str, int]
+    vanished_by_sheet: Mapping[str, int] = field(default_factory=dict)
 
 
 def run(
@@ -115,21 +127,27 @@ def run(
                 known_subjects=frozenset(state.get("subjects", ())),
             )
         number = int(state.get("runs", 0)) + 1
+        age = age_of(sources, options.as_of)
+        refuse_older(state, sources, age, options)
+        absent = state.get("subjects", ()) if options.complete else ()
+        scope = conversion.scope(increment=options.increment, absent=absent)
+        fhir = FhirDelivery(conversion, workspace, options.stream, scope)
+        if number > 1 and options.retract != "all":
+            with clock.step("compare"):
+                refuse_mass_retraction(*fhir.compare())
         remember(workspace, conversion, state, number - 1)
 
-        def fhir() -> Delivered:
-            return deliver_fhir(conversion, workspace, options.stream)
-
         def omop() -> Delivered:
-            return deliver_omop(conversion, workspace, options.stream)
+            return deliver_omop(conversion, workspace, options.stream, scope)
 
         with clock.step("write"):
-            sent_fhir, sent_omop = side_by_side(fhir, omop)
+            sent_fhir, sent_omop = side_by_side(fhir.deliver, omop)
+        conversion.findings.extend(retractions(sent_fhir.vanished_by_sheet))
         with clock.step("report"):
             if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
                 write_lineage(workspace.lineage, number, conversion, sources)
             manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock)
-        remember(workspace, conversion, state, number)
+        remember(workspace, conversion, loaded(state, sources, age, options), number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
 
 
@@ -144,31 +162,64 @@ def remember(workspace: Workspace, conversion: Conversion, state: Mapping[str, A
             "key": conversion.key.check_value,
             "runs": runs,
             "subjects": sorted(subjects),
+            "streams": state.get("streams", {}),
         },
     )
 
 
-def deliver_fhir(conversion: Conversion, workspace: Workspace, stream: str) -> Delivered:
-    """Bring DIR/fhir to what the run says."""
-    writer = FhirWriter(conversion.fhir, conversion.content_key, conversion.units, conversion.sheets)
-    with workspace.open_ledger() as connection:
-        change, written = writer.write(workspace.fhir, Ledger(connection, "fhir", conversion.study.name, stream))
-    total = {path.name.removesuffix(".ndjson"): _lines(path) for path in sorted(workspace.fhir.glob("*.ndjson"))}
-    return _delivered(change, written, {name: count for name, count in total.items() if count})
+@dataclass
+class FhirDelivery:
+    """DIR/fhir on its way to what the run says."""
+
+    conversion: Conversion
+    workspace: Workspace
+    stream: str
+    scope: Scope
+    change: Difference | None = None
+
+    @cached_property
+    def writer(self) -> FhirWriter:
+        return FhirWriter(self.conversion.fhir, self.conversion.content_key, self.scope)
+
+    def ledger(self, connection: sqlite3.Connection) -> Ledger:
+        return Ledger(connection, "fhir", self.conversion.study.name, self.stream)
+
+    def compare(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many resources would vanish, and how many are held, of each sheet."""
+        with self.workspace.open_ledger() as connection:
+            ledger = self.ledger(connection)
+            self.change = self.writer.compare(ledger)
+            return self.vanished(self.change), ledger.holds()
+
+    def vanished(self, change: Difference) -> dict[str, int]:
+        return dict(Counter(self.scope.units[unit][1] for unit in change.vanished.unit.tolist()))
+
+    def deliver(self) -> Delivered:
+        """Write what differs."""
+        with self.workspace.open_ledger() as connection:
+            change = self.change or self.writer.compare(self.ledger(connection))
+            written = self.writer.write(self.workspace.fhir, self.ledger(connection), change)
+        files = sorted(self.workspace.fhir.glob("*.ndjson"))
+        total = {path.name.removesuffix(".ndjson"): _lines(path) for path in files}
+        return _delivered(change, written, {name: n for name, n in total.items() if n}, self.vanished(change))
 
 
-def deliver_omop(conversion: Conversion, workspace: Workspace, stream: str) -> Delivered:
+def deliver_omop(conversion: Conversion, workspace: Workspace, stream: str, scope: Scope) -> Delivered:
     """Bring DIR/omop.sqlite to what the run says."""
     with SqliteDatabase(workspace.omop, conversion.omop.settings.shapes) as database:
-        change, written = write_to(database, conversion, stream)
+        change, written = write_to(database, conversion, stream, scope)
         total = database.count()
     return _delivered(change, written, total)
 
 
-def _delivered(change: Difference, written: Counter[str], total: Mapping[str, int]) -> Delivered:
-    return Delivered(
-        len(change.new), len(change.changed), len(change.vanished), change.same, dict(written), dict(total)
-    )
+def _delivered(
+    change: Difference,
+    written: Counter[str],
+    total: Mapping[str, int],
+    vanished_by_sheet: Mapping[str, int] | None = None,
+) -> Delivered:
+    counts = (len(change.new), len(change.changed), len(change.vanished), change.same)
+    return Delivered(*counts, dict(written), dict(total), dict(vanished_by_sheet or {}))
 
 
 def _lines(path: Path) -> int:

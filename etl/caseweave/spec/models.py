@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from caseweave.spec.expression import Expression
+from caseweave.spec.expression import Expression, names
 from caseweave.spec.pattern import Pattern
 from caseweave.spec.valueset import ValueSet
 from caseweave.values.dates import DateRules
@@ -173,6 +173,16 @@ class Expr:
 Filler = FieldRef | LinkRef | CodeLit | TextLit | NumberLit | TruthLit | Mapped | Expr
 
 
+def fields_of(filler: Filler) -> frozenset[str]:
+    """The fields that a filler reads."""
+    match filler:
+        case FieldRef() | Mapped():
+            return frozenset({filler.field})
+        case Expr():
+            return names(filler.expression)
+    return frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """What a row means: a pattern with its slots filled.
@@ -199,6 +209,12 @@ class Statement:
     because: str = ""
     meant_by: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of its sheet that a fact is made of: those of slots, of `when` and of the key."""
+        found = {name for filler in self.slots.values() for name in fields_of(filler)}
+        return frozenset(found | set(self.key) | (set(names(self.when)) if self.when is not None else set()))
 
     @property
     def identity(self) -> str:

@@ -7,13 +7,14 @@ comparison; only a changed one is opened (DESIGN 4). It lies in the target itsel
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.targets.records import Records, concatenate, unit_digests
+from caseweave.targets.scope import Scope, Unit
 
 PACKED = np.dtype([("id", "V20"), ("place", "u1"), ("kind", "u1"), ("integer", "<i4"), ("hash", "<u8")])
 SCHEMA = """
@@ -21,8 +22,6 @@ CREATE TABLE IF NOT EXISTS {table} (
     subject TEXT NOT NULL, sheet TEXT NOT NULL, study TEXT NOT NULL, stream TEXT NOT NULL, digest BLOB NOT NULL,
     first_date TEXT, last_date TEXT, records BLOB NOT NULL, PRIMARY KEY (subject, sheet, study, stream))
 """
-
-Unit = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +38,15 @@ class Held:
 class Difference:
     """What has to happen in a target.
 
-    Arguments: `new` and `changed` are records of the run, `vanished` of the ledger; `same` counts the others; `touched`
-    are the units whose ledger row has to be written.
+    Arguments: `new` and `changed` are records of the run, `vanished` of the ledger; `stays` are those of the opened
+    units that remain, of the run or, where it may not retract them, of the ledger; `same` counts what isn't
+    written; `touched` are the units whose ledger row has to be written.
     """
 
     new: Records
     changed: Records
     vanished: Records
+    stays: Records
     same: int
     touched: NDArray[np.int32]
 
@@ -88,6 +89,24 @@ class Ledger:
             for subject, sheet, digest, first, last, records in rows
             if subject in wanted
         }
+
+    def holds(self) -> dict[str, int]:
+        """How many records are held of each sheet, all patients together."""
+        rows = self.connection.execute(
+            f"SELECT sheet, sum(length(records)) FROM {self.table} WHERE study = ? AND stream = ? GROUP BY sheet",
+            (self.study, self.stream),
+        )
+        return {sheet: size // PACKED.itemsize for sheet, size in rows}
+
+    def spans(self) -> dict[str, tuple[str, str]]:
+        """The first and last day told of each patient, all studies, sheets and streams together."""
+        query = f"SELECT subject, min(first_date), max(last_date) FROM {self.table} GROUP BY subject"
+        return {subject: (first, last) for subject, first, last in self.connection.execute(query) if first}
+
+    def subjects(self) -> set[str]:
+        """All patients of whom something is held."""
+        query = f"SELECT DISTINCT subject FROM {self.table} WHERE study = ? AND stream = ?"
+        return {subject for (subject,) in self.connection.execute(query, (self.study, self.stream))}
 
     def write(self, rows: Iterable[tuple[Unit, Held]]) -> None:
         """Set units; one that holds nothing is taken out."""
@@ -148,43 +167,33 @@ def digest_bytes(digests: NDArray[np.uint64]) -> list[bytes]:
     return [data[i : i + 8] for i in range(0, len(data), 8)]
 
 
-def compare(
-    records: Records, units: Sequence[Unit], held: dict[Unit, Held], keep: frozenset[int] = frozenset()
-) -> Difference:
-    """The difference between what a run made and what the ledger holds, unit by unit.
-
-    Arguments: `units` by number, those without any record now among them; `keep` are units from which nothing may be
-    retracted (an increment).
-    """
-    digests = digest_bytes(unit_digests(records, len(units)))
-    opened = [
-        n
-        for n, unit in enumerate(units)
-        if (held[unit].digest if unit in held else None) != digests[n]
-        and not (unit not in held and digests[n] == b"\x00" * 8)
-    ]
-    is_open = np.zeros(len(units) + 1, dtype=bool)
+def compare(records: Records, scope: Scope, held: Mapping[Unit, Held]) -> Difference:
+    """The difference between what a run made and what the ledger holds, unit by unit; an unchanged one isn't opened."""
+    digests = digest_bytes(unit_digests(records, len(scope.units)))
+    nothing = b"\x00" * len(digests[0]) if digests else b""
+    opened = [n for n, unit in enumerate(scope.units) if (held[unit].digest if unit in held else nothing) != digests[n]]
+    is_open = np.zeros(len(scope.units) + 1, dtype=bool)
     is_open[opened] = True
     mine = np.flatnonzero(is_open[records.unit])
-    theirs = unpack([(n, held[units[n]].records) for n in opened if units[n] in held])
-    place = {key: n for n, key in enumerate(theirs.keys().tolist())}
-    match = (
-        np.array([place.get(key, -1) for key in records.take(mine).keys().tolist()], dtype=np.int64)
-        if len(theirs)
-        else np.full(len(mine), -1, dtype=np.int64)
-    )
+    theirs = unpack([(n, held[scope.units[n]].records) for n in opened if scope.units[n] in held])
+    match = find(records.take(mine), theirs)
     known = match >= 0
     old = theirs.take(match[known])
     again = records.take(mine[known]).with_integers(old.integer)
-    differs = again.hash != old.hash
+    frozen = np.isin(again.batch, list(scope.frozen))
+    differs = (again.hash != old.hash) & ~frozen
     gone = np.ones(len(theirs), dtype=bool)
     gone[match[known]] = False
-    for unit in keep:
-        gone &= theirs.unit != unit
-    return Difference(
-        records.take(mine[~known]),
-        again.take(differs),
-        theirs.take(gone),
-        len(records) - int((~known).sum()) - int(differs.sum()),
-        np.array(opened, dtype=np.int32),
-    )
+    kept = gone & scope.kept(theirs.unit)
+    new, changed, vanished = records.take(mine[~known]), again.take(differs), theirs.take(gone & ~kept)
+    stays = concatenate([again.take(~differs).with_hashes(old.hash[~differs]), theirs.take(kept)])
+    touched = np.unique(np.concatenate([new.unit, changed.unit, vanished.unit])).astype(np.int32)
+    return Difference(new, changed, vanished, stays, len(records) - len(new) - len(changed), touched)
+
+
+def find(records: Records, known: Records) -> NDArray[np.int64]:
+    """For each record the place of the one with its key among `known`; -1 where there is none."""
+    if not len(known):
+        return np.full(len(records), -1, dtype=np.int64)
+    place = {key: n for n, key in enumerate(known.keys().tolist())}
+    return np.array([place.get(key, -1) for key in records.keys().tolist()], dtype=np.int64)

@@ -48,6 +48,10 @@ class Records:
         """The same records with other integers."""
         return Records(self.unit, self.ids, self.place, self.kind, integer, self.hash, self.batch, self.fact)
 
+    def with_hashes(self, hashes: Hashes) -> Records:
+        """The same records with other hashes."""
+        return Records(self.unit, self.ids, self.place, self.kind, self.integer, hashes, self.batch, self.fact)
+
     def keys(self) -> NDArray[np.void]:
         """What identifies each record, as comparable bytes: fact id, rendering, kind."""
         joined = np.concatenate([self.ids, self.place[:, None], self.kind[:, None]], axis=1)

@@ -10,6 +10,8 @@ import orjson
 from caseweave.terms.systems import System
 from caseweave.values.types import Code, Coding, Integer, Missing, Quantity, Value
 
+# how `coding` is asked for all codings of a value: it repeats, and each system says the same in its own code
+MANY_CODINGS = "Codings"
 UCUM_URL = "http://unitsofmeasure.org"
 # how a unit is said to a reader; where it isn't named the UCUM code says it well enough
 UNIT_NAMES = {"a": "years", "mo": "months", "wk": "weeks", "d": "days", "1": "1", "{score}": "score"}
@@ -48,6 +50,12 @@ def _coding(value: Code, coder: Coder) -> object:
     return codings[0] if codings else None
 
 
+def _codings(value: Code, coder: Coder) -> orjson.Fragment:
+    """All codings of a repeating element, as what stands between its brackets."""
+    found = coder.codings(value) or [{"display": value.label or value.local}]
+    return orjson.Fragment(b",".join(orjson.dumps(one) for one in found))
+
+
 def _code(value: Code, coder: Coder) -> object:
     return value.codings[0].code if value.codings else value.local
 
@@ -82,6 +90,7 @@ def _register(kinds: str, types: str, write: Callable[..., object]) -> None:
 
 _register("code", "CodeableConcept", _concept)
 _register("code", "Coding", _coding)
+_register("code", MANY_CODINGS, _codings)
 _register("code", "code", _code)
 _register("code", "string markdown", _label)
 _register("code", "Annotation", lambda value, coder: {"text": _label(value, coder)})

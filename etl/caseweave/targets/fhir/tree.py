@@ -11,7 +11,7 @@ import orjson
 from caseweave.errors import MappingError
 from caseweave.shapes.fhir import Element, FhirShapes
 from caseweave.spec.expression import Expression, parse
-from caseweave.targets.fhir.fragments import CHOICES, WRITERS, Coder, fragment
+from caseweave.targets.fhir.fragments import CHOICES, MANY_CODINGS, WRITERS, Coder, fragment
 from caseweave.values.types import Code, Coding
 
 SLOT = re.compile(r"\$([a-z]\w*)(?:\.([a-z][\w-]*))?")
@@ -282,6 +282,8 @@ class Assembler:
             )
         if not wanted:  # an interval where FHIR wants a date, say: FHIR keeps what is true and invents nothing
             return entry.key, None, True
+        if wanted[0] == "Coding" and entry.many:
+            return entry.key, [Hole(child.slot, MANY_CODINGS)], True
         key = entry.key[:-3] + wanted[0][0].upper() + wanted[0][1:] if child.choice else entry.key
         return key, [Hole(child.slot, wanted[0])], True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from caseweave.plan.facts import FactBatch, SlotColumn
 from caseweave.targets.fhir.render import Compiled, FhirRenderer
-from caseweave.targets.ledger import Difference, Held, Ledger, Unit, compare, digest_bytes, pack
+from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, pack
 from caseweave.targets.records import (
     Hashes,
     Records,
@@ -25,6 +25,7 @@ from caseweave.targets.records import (
     text_ids,
     unit_digests,
 )
+from caseweave.targets.scope import Scope, Unit
 from caseweave.values.types import Code, Value
 
 
@@ -32,16 +33,15 @@ from caseweave.values.types import Code, Value
 class FhirWriter:
     """Writes what one run made.
 
-    Arguments: as OmopWriter's; `kind_of` numbers kinds of resources as the ledger does: the type, and behind it the
-    suffix of the rendering's ids (`Specimen-specimen`), so that what vanished is found without its statement.
+    Arguments: `scope` of the run; `key` of the content hashes, 32 bytes; `kind_of` numbers kinds of resources as the
+    ledger does: the type, and behind it the suffix of the rendering's ids (`Specimen-specimen`), so that what
+    vanished is found without its statement.
     """
 
     renderer: FhirRenderer
     key: bytes
-    units: Sequence[Unit]
-    sheets: Sequence[str]
+    scope: Scope
     kind_of: Mapping[str, int] = field(default_factory=dict)
-    keep: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self.ids = [raw_ids(batch.ids) for batch in self.renderer.facts]
@@ -59,12 +59,12 @@ class FhirWriter:
                 facts = np.flatnonzero(self.renderer.emitted[number][place]).astype(np.int32)
                 ids = self.ids[number][facts]
                 kind = np.full(len(facts), self.kind_of[_kind(compiled)], dtype=np.uint8)
-                unit = batch.subjects[facts] * len(self.sheets) + self.sheets.index(batch.sheet)
+                unit = self.scope.numbers(batch.subjects[facts], batch.sheet)
                 with np.errstate(over="ignore"):
                     sealed = seal(content[facts] + self.template(compiled), ids, place, kind)
                 parts.append(
                     Records(
-                        unit.astype(np.int32),
+                        unit,
                         ids,
                         np.full(len(facts), place, dtype=np.uint8),
                         kind,
@@ -112,19 +112,19 @@ class FhirWriter:
         coder = self.renderer.settings.coder
         return tuple(sorted(map(str, coder.codings(value)))) if isinstance(value, Code) else ()
 
-    def write(self, folder: Path, ledger: Ledger) -> tuple[Difference, Counter[str]]:
-        """Bring the files of a folder to what the run says; the caller commits the ledger's database."""
+    def compare(self, ledger: Ledger) -> Difference:
+        """What the ledger lacks or holds differently."""
         self.kind_of = ledger.kinds(self.kinds())
-        records = self.records()
-        held = {
-            unit: found for unit, found in ledger.read(self.renderer.facts.subjects).items() if unit[1] in self.sheets
-        }
-        change = compare(records, self.units, held, self.keep)
-        written: Counter[str] = Counter()
-        if change:
-            written = self.swap(folder, change)
-        ledger.write(self.ledger_rows(records, change))
-        return change, written
+        held = ledger.read(self.scope.subjects)
+        return compare(self.records(), self.scope, held)
+
+    def write(self, folder: Path, ledger: Ledger, change: Difference) -> Counter[str]:
+        """Bring the files of a folder to what the run says; the caller commits the ledger's database."""
+        if not change:
+            return Counter()
+        written = self.swap(folder, change)
+        ledger.write(self.ledger_rows(change))
+        return written
 
     def swap(self, folder: Path, change: Difference) -> Counter[str]:
         folder.mkdir(parents=True, exist_ok=True)
@@ -171,12 +171,11 @@ class FhirWriter:
             for name, _, lines in self.renderer.resources(batch, wanted.fact[chosen], place):
                 yield name, lines
 
-    def ledger_rows(self, records: Records, change: Difference) -> Iterator[tuple[Unit, Held]]:
-        digests = digest_bytes(unit_digests(records, len(self.units)))
-        touched = np.zeros(len(self.units) + 1, dtype=bool)
-        touched[change.touched] = True
-        for unit, packed in pack(records.take(touched[records.unit]), change.touched.tolist()):
-            yield self.units[unit], Held(digests[unit], None, None, packed)
+    def ledger_rows(self, change: Difference) -> Iterator[tuple[Unit, Held]]:
+        after = concatenate([change.new, change.changed, change.stays])
+        digests = digest_bytes(unit_digests(after, len(self.scope.units)))
+        for unit, packed in pack(after, change.touched.tolist()):
+            yield self.scope.units[unit], Held(digests[unit], None, None, packed)
 
 
 def _kind(compiled: Compiled) -> str:

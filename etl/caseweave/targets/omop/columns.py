@@ -47,7 +47,14 @@ class Reference:
     field_concept: bool = False
 
 
-Column = Constant | Lookup | Reference
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The integer of the person that each fact is about, by subject."""
+
+    subjects: Indices
+
+
+Column = Constant | Lookup | Reference | Person
 
 
 def lookup(slot: SlotColumn, write: Callable[[Value], Scalar]) -> Lookup:

@@ -23,6 +23,7 @@ from caseweave.targets.omop.columns import (
     Column,
     Constant,
     Lookup,
+    Person,
     Reference,
     Scalar,
     after_anchor,
@@ -68,6 +69,7 @@ class Linked(Protocol):
 
     def batch(self, number: int) -> list[Built]: ...
     def main(self, number: int) -> Indices: ...
+    def people(self) -> Mask: ...
 
 
 @dataclass
@@ -99,7 +101,7 @@ class ColumnFiller:
     def columns(self, table: Table) -> dict[str, Column]:
         columns: dict[str, Column] = {}
         if table.field("person_id") and table.id_column != "person_id":
-            columns["person_id"] = self.person()
+            columns["person_id"] = Person(self.batch.subjects)
         if table.type_concept:
             columns[table.type_concept] = Constant(self.builder.settings.concepts.conventions["case-report-form"])
         tree = self.rendering.tree
@@ -124,16 +126,6 @@ class ColumnFiller:
     def required(self, table: Table, name: str) -> bool:
         return any(column.name == name and column.required for column in table.fields)
 
-    def person(self) -> Column:
-        number, facts = _patient_batch(self.builder.facts)
-        of_subject = np.full(len(self.builder.facts.subjects), -1, dtype=np.int32)
-        of_subject[facts.subjects] = np.arange(len(facts), dtype=np.int32)
-        if number == self.number:
-            renderings = np.zeros(len(self.batch), dtype=np.int32)
-        else:
-            renderings = self.builder.main(number)[of_subject[self.batch.subjects]]
-        return Reference(number, of_subject[self.batch.subjects], renderings)
-
     def filled(self, column: Column | None) -> Mask:
         size = len(self.batch)
         match column:
@@ -143,6 +135,8 @@ class ColumnFiller:
                 return np.full(size, value is not None, dtype=bool)
             case Lookup():
                 return column.filled()
+            case Person():
+                return self.builder.people()[column.subjects]
             case Reference():
                 return (column.index >= 0) & (column.renderings >= 0)
 
@@ -302,10 +296,6 @@ ROLES: dict[str, Callable[[ColumnFiller, Table, object], dict[str, Column]]] = {
     "value": ColumnFiller.value,
     "modifies": ColumnFiller.modifies,
 }
-
-
-def _patient_batch(facts: Facts) -> tuple[int, FactBatch]:
-    return next((number, batch) for number, batch in enumerate(facts) if batch.pattern.name == "patient")
 
 
 def _code(value: Value | None) -> Code | None:

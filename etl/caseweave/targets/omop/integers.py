@@ -17,9 +17,10 @@ Integers = NDArray[np.int32]
 
 @dataclass
 class IntegerMap:
-    """The integer and the table of each fact's row, by batch and rendering."""
+    """The integer and the table of each fact's row, by batch and rendering; `persons` by subject (0: none)."""
 
     sizes: Mapping[int, int]
+    persons: Integers
     integers: dict[tuple[int, int], Integers] = field(default_factory=dict)
     kinds: dict[tuple[int, int], NDArray[np.uint8]] = field(default_factory=dict)
 

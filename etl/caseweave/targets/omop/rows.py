@@ -24,6 +24,7 @@ class OmopBuilder:
     built: dict[int, list[Built]] = field(default_factory=dict)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     mains: dict[int, Indices] = field(default_factory=dict)
+    held_persons: Mapping[str, int] = field(default_factory=dict)
     persons: Mask | None = None
 
     def batch(self, number: int) -> list[Built]:
@@ -54,10 +55,10 @@ class OmopBuilder:
         return found
 
     def people(self) -> Mask:
-        """Which subjects have a row in PERSON: without a year of birth nobody has (DESIGN 2)."""
+        """Which subjects have a row in PERSON, of this run or held: without a year of birth nobody has (DESIGN 2)."""
         if self.persons is not None:
             return self.persons
-        known = np.zeros(len(self.facts.subjects), dtype=bool)
+        known = np.array([name in self.held_persons for name in self.facts.subjects], dtype=bool)
         for number, batch in enumerate(self.facts):
             if batch.pattern.name == "patient":
                 for built in self.batch(number):

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from caseweave.plan.facts import Indices
 from caseweave.shapes.omop import OmopShapes, Table
-from caseweave.targets.ledger import Difference, Held, Ledger, Unit, compare, digest_bytes, pack, unpack
-from caseweave.targets.omop.columns import Column, Constant, Lookup, Reference
+from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, find, pack, unpack
+from caseweave.targets.omop.columns import Column, Constant, Lookup, Person, Reference
 from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.integers import IntegerMap, allocate
+from caseweave.targets.omop.periods import write_periods
 from caseweave.targets.omop.rows import OmopBuilder
 from caseweave.targets.records import (
     Hashes,
@@ -30,6 +31,7 @@ from caseweave.targets.records import (
     seal,
     unit_digests,
 )
+from caseweave.targets.scope import Scope, Unit
 
 # tables without an integer key of their own: the column by which their rows are found again
 FOUND_BY = {"death": "person_id", "episode_event": "episode_id"}
@@ -59,21 +61,19 @@ class Database(Protocol):
 class OmopWriter:
     """Writes what one run made.
 
-    Arguments: `units` (patient, sheet) by number; `unit_of` gives a unit's number for a subject and a sheet; `key` of
-    the content hashes, 32 bytes; `keep` are units from which nothing may be retracted.
+    Arguments: `scope` of the run; `key` of the content hashes, 32 bytes.
     """
 
     builder: OmopBuilder
     key: bytes
-    units: Sequence[Unit]
-    sheets: Sequence[str]
-    keep: frozenset[int] = frozenset()
+    scope: Scope
     written: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.kind_of = {name: number for number, name in enumerate(self.builder.settings.shapes.tables)}
         self.tables = list(self.builder.settings.shapes.tables.values())
         self.ids = [raw_ids(batch.ids) for batch in self.builder.facts]
+        self.patients = raw_ids(self.builder.facts.patient_ids)
 
     # records
 
@@ -94,9 +94,9 @@ class OmopWriter:
             for name, column in built.columns.items():
                 content += self.hashes(f"{built.table.name}.{name}", column, facts)
         ids = self.ids[number][facts]
-        unit = batch.subjects[facts] * len(self.sheets) + self.sheets.index(batch.sheet)
+        unit = self.scope.numbers(batch.subjects[facts], batch.sheet)
         return Records(
-            unit.astype(np.int32),
+            unit,
             ids,
             np.full(len(facts), built.rendering, dtype=np.uint8),
             kind,
@@ -112,6 +112,10 @@ class OmopWriter:
                 return np.broadcast_to(hash_values(self.key, name, [value]), len(facts))
             case Lookup(codes, values):
                 return hash_values(self.key, name, values)[codes[facts]]
+            case Person():
+                salt = hash_values(self.key, name, ["person"]) | np.uint64(1)
+                with np.errstate(over="ignore"):
+                    return id_words(self.patients[column.subjects[facts]]) * salt
             case Reference():
                 index = column.index[facts]
                 there = (index >= 0) & (column.renderings[facts] >= 0)
@@ -127,8 +131,8 @@ class OmopWriter:
 
     def spans(self) -> dict[int, tuple[int, int]]:
         """The first and last day of each unit that has dated rows, as proleptic ordinals."""
-        first = np.full(len(self.units), 10**7, dtype=np.int64)
-        last = np.zeros(len(self.units), dtype=np.int64)
+        first = np.full(len(self.scope.units), 10**7, dtype=np.int64)
+        last = np.zeros(len(self.scope.units), dtype=np.int64)
         for number, batch in enumerate(self.builder.facts):
             for built in self.builder.batch(number):
                 for name in (built.table.date, built.table.end_date):
@@ -142,49 +146,51 @@ class OmopWriter:
                         [datetime.date.fromisoformat(str(one)).toordinal() if one else 0 for one in column.values],
                         dtype=np.int64,
                     )[column.codes[facts]]
-                    unit = batch.subjects[facts] * len(self.sheets) + self.sheets.index(batch.sheet)
+                    unit = self.scope.numbers(batch.subjects[facts], batch.sheet)
                     np.minimum.at(first, unit, days)
                     np.maximum.at(last, unit, days)
         return {n: (int(first[n]), int(last[n])) for n in np.flatnonzero(last).tolist()}
 
     # writing
 
-    def difference(self, ledger: Ledger, records: Records) -> tuple[Difference, dict[Unit, Held]]:
-        """What the ledger lacks or holds differently."""
-        held = ledger.read(self.builder.facts.subjects)
-        here = {unit: found for unit, found in held.items() if unit[1] in self.sheets}
-        return compare(records, self.units, here, self.keep), held
-
     def write(self, database: Database, study: str, stream: str) -> Difference:
         """Bring the database to what the run says; the caller commits."""
         ledger = database.ledger(study, stream)
+        held = ledger.read(self.scope.subjects)
+        self.builder.held_persons = self.persons(held)
         records = self.records()
-        change, held = self.difference(ledger, records)
-        if not len(change.touched):
+        change = compare(records, self.scope, held)
+        if not change:
             return change
         given = self.give_integers(database, records, change, held)
-        changed = {
-            name: set(change.changed.integer[change.changed.kind == kind].tolist())
-            for name, kind in self.kind_of.items()
-        }
         for kind, table in enumerate(self.tables):
-            gone = [int(one) for one in change.vanished.integer[change.vanished.kind == kind]]
-            stale = sorted({*gone, *changed[table.name]})
-            if stale:
-                database.delete(table.name, FOUND_BY.get(table.name) or str(table.id_column), stale)
+            stale = [one.integer[one.kind == kind] for one in (change.vanished, change.changed)]
+            if sum(map(len, stale)):
+                column = FOUND_BY.get(table.name) or str(table.id_column)
+                database.delete(table.name, column, np.unique(np.concatenate(stale)).tolist())
         wanted = concatenate([given.new, change.changed])
         for table_name, columns, rows, count in self.rows(wanted, given.integers):
             database.insert(table_name, columns, rows)
             self.written[table_name] += count
         spans = self.spans()
-        ledger.write(self.ledger_rows(records, given, change, spans))
-        self.observation_periods(database, given.integers, held, spans, change)
+        after = concatenate([wanted, change.stays])
+        ledger.write(self.ledger_rows(after, change, held, spans))
+        write_periods(database, ledger, self.person_integers(given.integers, change), self.period_type)
         return change
+
+    def persons(self, held: Mapping[Unit, Held]) -> dict[str, int]:
+        """The integers of patients whom the database knows."""
+        units = sorted(held)
+        records = unpack([(n, held[unit].records) for n, unit in enumerate(units)])
+        found = records.take(records.kind == self.kind_of["person"])
+        return {units[n][0]: number for n, number in zip(found.unit.tolist(), found.integer.tolist(), strict=True)}
 
     def give_integers(
         self, database: Database, records: Records, change: Difference, held: Mapping[Unit, Held]
     ) -> _Given:
-        integers = IntegerMap({n: len(batch) for n, batch in enumerate(self.builder.facts)})
+        known = self.builder.held_persons
+        persons = np.array([known.get(name, 0) for name in self.builder.facts.subjects], dtype=np.int32)
+        integers = IntegerMap({n: len(batch) for n, batch in enumerate(self.builder.facts)}, persons)
         above = {
             kind: database.largest(table.name, table.id_column)
             for kind, table in enumerate(self.tables)
@@ -193,19 +199,29 @@ class OmopWriter:
         new = change.new.with_integers(allocate(change.new, above))
         integers.put(new)
         integers.put(change.changed)
+        self.put_persons(new, integers)
         if held:
             # rows that stay are pointed to by rows that come: their integers are the ledger's
-            subjects = {self.units[n][0] for n in change.touched.tolist()}
+            subjects = {self.scope.units[n][0] for n in change.touched.tolist()}
             old = unpack(
-                [(n, held[unit].records) for n, unit in enumerate(self.units) if unit in held and unit[0] in subjects]
+                [
+                    (n, held[unit].records)
+                    for n, unit in enumerate(self.scope.units)
+                    if unit in held and unit[0] in subjects
+                ]
             )
-            place = {key: n for n, key in enumerate(old.keys().tolist())}
-            match = np.array([place.get(key, -1) for key in records.keys().tolist()], dtype=np.int64)
-            known = np.flatnonzero(match >= 0)
-            integers.put(records.take(known).with_integers(old.integer[match[known]]))
+            match = find(records, old)
+            again = np.flatnonzero(match >= 0)
+            integers.put(records.take(again).with_integers(old.integer[match[again]]))
         new = self.found_by(new, integers)
         integers.put(new)
         return _Given(new, integers)
+
+    def put_persons(self, new: Records, integers: IntegerMap) -> None:
+        """Add the persons of this run to those that the database knows."""
+        found = new.take(new.kind == self.kind_of["person"])
+        for batch, fact, number in zip(found.batch.tolist(), found.fact.tolist(), found.integer.tolist(), strict=True):
+            integers.persons[self.builder.facts.batches[batch].subjects[fact]] = number
 
     def found_by(self, records: Records, integers: IntegerMap) -> Records:
         """Records of tables without an integer key get that of the column by which their rows are found again."""
@@ -217,10 +233,15 @@ class OmopWriter:
                 for built in self.builder.batch(batch):
                     column = built.columns.get(column_name)
                     chosen = inside[records.place[inside] == built.rendering]
-                    if built.table.name == name and isinstance(column, Reference) and len(chosen):
-                        found = integers.follow(column, records.fact[chosen], self.field_concepts())
+                    if built.table.name == name and isinstance(column, Reference | Person) and len(chosen):
+                        found = self.integers_of(column, records.fact[chosen], integers)
                         integer[chosen] = [one or 0 for one in found]
         return records.with_integers(integer)
+
+    def integers_of(self, column: Reference | Person, facts: Indices, integers: IntegerMap) -> list[int | None]:
+        if isinstance(column, Person):
+            return [one or None for one in integers.persons[column.subjects[facts]].tolist()]
+        return integers.follow(column, facts, self.field_concepts())
 
     def field_concepts(self) -> NDArray[np.int32]:
         conventions = self.builder.settings.concepts.conventions
@@ -249,7 +270,6 @@ class OmopWriter:
         if built.table.id_column and built.table.name not in FOUND_BY:
             names.append(built.table.id_column)
             values.append(integers.integers[batch, built.rendering][facts].tolist())
-        concepts = self.field_concepts()
         for name, column in built.columns.items():
             names.append(name)
             match column:
@@ -257,91 +277,33 @@ class OmopWriter:
                     values.append(repeat(value, len(facts)))
                 case Lookup(codes, found):
                     values.append([found[code] for code in codes[facts].tolist()])
-                case Reference():
-                    values.append(integers.follow(column, facts, concepts))
+                case Reference() | Person():
+                    values.append(self.integers_of(column, facts, integers))
         return names, values
 
     def ledger_rows(
-        self, records: Records, given: _Given, change: Difference, spans: Mapping[int, tuple[int, int]]
+        self, after: Records, change: Difference, held: Mapping[Unit, Held], spans: Mapping[int, tuple[int, int]]
     ) -> Iterator[tuple[Unit, Held]]:
         """The touched units as the ledger is to hold them."""
-        digests = digest_bytes(unit_digests(records, len(self.units)))
-        touched = np.zeros(len(self.units) + 1, dtype=bool)
-        touched[change.touched] = True
-        mine = records.take(touched[records.unit])
-        integer = np.array([0], dtype=np.int32)
-        if len(mine):
-            integer = np.zeros(len(mine), dtype=np.int32)
-            for (batch, place), found in given.integers.integers.items():
-                here = (mine.batch == batch) & (mine.place == place)
-                integer[here] = found[mine.fact[here]]
-            mine = mine.with_integers(integer)
-        for unit, packed in pack(mine, change.touched.tolist()):
-            days = spans.get(unit)
-            first, last = (datetime.date.fromordinal(day).isoformat() for day in days) if days else (None, None)
-            yield self.units[unit], Held(digests[unit], first, last, packed)
+        digests = digest_bytes(unit_digests(after, len(self.scope.units)))
+        for unit, packed in pack(after, change.touched.tolist()):
+            key = self.scope.units[unit]
+            days = [datetime.date.fromordinal(day).isoformat() for day in spans.get(unit, ())]
+            if key[1] in self.scope.keep and key in held:
+                days += [day for day in (held[key].first_date, held[key].last_date) if day]
+            yield key, Held(digests[unit], min(days, default=None), max(days, default=None), packed)
 
-    def observation_periods(
-        self,
-        database: Database,
-        integers: IntegerMap,
-        held: Mapping[Unit, Held],
-        spans: Mapping[int, tuple[int, int]],
-        change: Difference,
-    ) -> None:
-        """Every person has one OBSERVATION_PERIOD: from the first to the last day that any sheet tells (OMOP CDM)."""
-        days: dict[str, list[str]] = {}
-        ours = set(self.units)
-        for unit, found in held.items():
-            if unit not in ours and found.first_date and found.last_date:
-                days.setdefault(unit[0], []).extend((found.first_date, found.last_date))
-        for number, span in spans.items():
-            days.setdefault(self.units[number][0], []).extend(
-                datetime.date.fromordinal(day).isoformat() for day in span
-            )
-        touched = {self.units[n][0] for n in change.touched.tolist()}
-        people = self.person_integers(integers)
-        persons = [people[subject] for subject in sorted(touched) if subject in people]
-        query = "SELECT person_id, observation_period_id FROM observation_period"
-        known = {int(str(person)): int(str(period)) for person, period in database.select(query)}
-        next_id = database.largest("observation_period", "observation_period_id") + 1
-        database.delete("observation_period", "person_id", persons)
-        rows = []
-        for subject in sorted(touched & days.keys() & people.keys(), key=lambda one: people[one]):
-            person = people[subject]
-            period = known.get(person)
-            if period is None:
-                period, next_id = next_id, next_id + 1
-            rows.append(
-                (
-                    period,
-                    person,
-                    min(days[subject]),
-                    max(days[subject]),
-                    self.builder.settings.concepts.conventions["case-report-form"],
-                )
-            )
-        database.insert(
-            "observation_period",
-            [
-                "observation_period_id",
-                "person_id",
-                "observation_period_start_date",
-                "observation_period_end_date",
-                "period_type_concept_id",
-            ],
-            rows,
-        )
-        self.written["observation_period"] += len(rows)
+    @property
+    def period_type(self) -> int:
+        return self.builder.settings.concepts.conventions["case-report-form"]
 
-    def person_integers(self, integers: IntegerMap) -> dict[str, int]:
-        found = {}
-        for number, batch in enumerate(self.builder.facts):
-            if batch.pattern.name == "patient" and (number, 0) in integers.integers:
-                numbers = integers.integers[number, 0]
-                for fact in np.flatnonzero(numbers).tolist():
-                    found[self.builder.facts.subjects[batch.subjects[fact]]] = int(numbers[fact])
-        return found
+    def person_integers(self, integers: IntegerMap, change: Difference) -> dict[str, int]:
+        """The persons whose rows were touched; 0 for one who has no row any more."""
+        touched = {self.scope.units[n][0] for n in change.touched.tolist()}
+        subjects = self.builder.facts.subjects
+        now = {subjects[n]: int(integers.persons[n]) for n in range(len(subjects)) if subjects[n] in touched}
+        gone = touched - now.keys()
+        return {**now, **dict.fromkeys(gone, 0)}
 
 
 @dataclass(frozen=True)
