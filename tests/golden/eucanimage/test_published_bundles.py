@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.golden.eucanimage.ours import convert, statements
+from tests.golden.eucanimage.ours import statements
 from tests.golden.eucanimage.pairing import Difference, key, pair, read_differences
 from tests.golden.eucanimage.published import (
     NOT_RECORDED,
@@ -25,6 +25,8 @@ from tests.golden.eucanimage.published import (
     records,
 )
 from tests.golden.eucanimage.reasons import REASONS, Case
+
+from caseweave.api import Result
 
 # several published entries say what one statement of ours says
 TOLD_ONCE = {"one-condition", "against-histology"}
@@ -45,12 +47,11 @@ class Compared:
 
 
 @pytest.fixture(scope="module")
-def compared(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Compared]:
-    key_file = tmp_path_factory.mktemp("key") / "eucanimage.key"
+def compared(shared: Path, results: dict[str, Result], key_file: Path) -> list[Compared]:
     found = []
     for case in USE_CASES:
         theirs = published(case, shared)
-        own = statements(case, convert(case, shared, key_file), key_file)
+        own = statements(case, results[case.study], key_file)
         found.append(
             Compared(
                 case,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.golden.eucanimage.ours import convert
 from tests.golden.eucanimage.published import USE_CASES, UseCase, records, records_path
 
+from caseweave.api import Result
 from caseweave.run.pipeline import Options, run
 from caseweave.run.workspace import Workspace
 from caseweave.spec.loader import load_study
@@ -36,8 +36,8 @@ FINDINGS = {
 
 
 @pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
-def test_every_record_loads(case: UseCase, shared: Path, tmp_path: Path) -> None:
-    result = convert(case, shared, tmp_path / "eucanimage.key")
+def test_every_record_loads(case: UseCase, shared: Path, results: dict[str, Result]) -> None:
+    result = results[case.study]
     assert list(result.subjects) == list(records(case, shared))
     assert len(result.fhir["Patient"]) == len(result.subjects)
     assert result.balance == CELLS[case.study]
@@ -49,9 +49,11 @@ def test_every_record_loads(case: UseCase, shared: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
-def test_the_run_ends_with_the_exit_code_of_its_findings(case: UseCase, shared: Path, tmp_path: Path) -> None:
+def test_the_run_ends_with_the_exit_code_of_its_findings(
+    case: UseCase, shared: Path, key_file: Path, tmp_path: Path
+) -> None:
     workspace = Workspace(tmp_path / "run")
-    options = Options(key_file=tmp_path / "eucanimage.key")
+    options = Options(key_file=key_file)
     outcome = run(load_study(case.study), [records_path(case, shared)], workspace, options)
     assert outcome.exit_code == (1 if case.study in FINDINGS else 0)
 
@@ -67,14 +69,14 @@ def test_the_impermissible_cells_are_those_of_the_projects_own_tool(shared: Path
 
 
 @pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
-def test_resources_are_valid_r4(case: UseCase, shared: Path, tmp_path: Path) -> None:
-    fhir = convert(case, shared, tmp_path / "eucanimage.key").fhir
+def test_resources_are_valid_r4(case: UseCase, results: dict[str, Result]) -> None:
+    fhir = results[case.study].fhir
     assert sum(len(fhir.models(kind)) for kind in fhir) == sum(len(fhir[kind]) for kind in fhir) > 10
 
 
 @pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
-def test_patients_without_an_age_are_in_fhir_only(case: UseCase, shared: Path, tmp_path: Path) -> None:
-    result = convert(case, shared, tmp_path / "eucanimage.key")
+def test_patients_without_an_age_are_in_fhir_only(case: UseCase, shared: Path, results: dict[str, Result]) -> None:
+    result = results[case.study]
     aged = [row for row in records(case, shared).values() if row["onsetage"]]
     persons = result.omop["person"]
     assert sorted(persons["year_of_birth"]) == sorted(2000 - int(row["onsetage"]) for row in aged)
