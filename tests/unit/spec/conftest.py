@@ -63,7 +63,8 @@ PATTERNS = {
     "  code: $code\n  value[x]: $value\n  status: final\n  subject: $subject\n"
     "omop: {table: measurement, concept: $code, date: $at, value: $value}\n",
     "lesion": "about: A lesion.\nslots: {size: required, at: optional, of: {fact: [cancer], required: true}}\n"
-    "fhir: {resourceType: Observation, status: final, code: LNC|21889-1, 'value[x]': $size}\nomop: none\nbecause: only a test\n",
+    "fhir: {resourceType: Observation, status: final, code: LNC|21889-1, 'value[x]': $size}\n"
+    "omop: none\nbecause: only a test\n",
 }
 
 
