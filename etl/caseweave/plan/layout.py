@@ -19,6 +19,7 @@ HEADER_SEARCH_ROWS = 30
 # a row below the data with at most so many cells is a total or a note; one with more looks like a patient without id
 NOTE_CELLS = 2
 OWN_SHEETS = re.compile(r"_caseweave.*")
+STAMP_SHEET = "_caseweave"
 
 
 @dataclass
@@ -47,8 +48,9 @@ def lay_out(study: Study, sources: Sequence[Source]) -> Layout:
     ignore = {normal(name): reason for name, reason in study.ignore_sheets.items()}
     for source in sources:
         seen: set[str] = set()
+        guides = _guides(source)
         for place, grid in enumerate(source.grids):
-            if OWN_SHEETS.fullmatch(grid.name) or not _cells(grid):
+            if OWN_SHEETS.fullmatch(grid.name) or grid.name in guides or not _cells(grid):
                 continue
             sheet = _sheet_of(study, grid, sum(1 for other in source.grids if _cells(other)))
             if sheet is None:
@@ -72,6 +74,13 @@ def names_of(field: Field) -> list[str]:
 
 def _cells(grid: Grid) -> int:
     return sum(int(np.count_nonzero(np.frombuffer(column.codes, dtype=np.uint32))) for column in grid.columns)
+
+
+def _guides(source: Source) -> set[str]:
+    """The tabs of a template that hold no data, such as its instructions: its hidden sheet names them."""
+    hidden = [grid for grid in source.grids if grid.name == STAMP_SHEET and grid.width > 1]
+    rows = ((grid, row) for grid in hidden for row in range(grid.height))
+    return {str(grid.cell(row, 1)) for grid, row in rows if grid.cell(row, 0) == "no data"}
 
 
 def _sheet_of(study: Study, grid: Grid, grids: int) -> Sheet | None:
