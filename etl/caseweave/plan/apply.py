@@ -122,8 +122,8 @@ class Applier:
         for name, link in links.items():
             filler = statement.slots[name]
             assert isinstance(filler, LinkRef)
-            if filler.sheet == statement.sheet:
-                continue
+            if filler.sheet == statement.sheet or filler.sheet not in self.sheets:
+                continue  # a sheet that is missing was told once
             facts = self.sheets[statement.sheet]
             for finding in told(facts, rows, link.index, f"{filler.sheet}.{filler.statement}"):
                 spot = (finding.rule, finding.place, filler, finding.source)

@@ -19,7 +19,7 @@ from caseweave.plan.layout import Layout, lay_out
 from caseweave.quality.rules import contradictions, rules_of
 from caseweave.shapes.fhir import fhir_shapes
 from caseweave.shapes.omop import omop_shapes
-from caseweave.spec.models import Study
+from caseweave.spec.models import LinkRef, Study
 from caseweave.targets.fhir.fragments import Coder
 from caseweave.targets.fhir.render import STUDY_TAG, FhirRenderer, FhirSettings
 from caseweave.targets.ledger import Difference
@@ -80,14 +80,21 @@ class Conversion:
 
     @cached_property
     def frozen(self) -> frozenset[int]:
-        """Batches of facts that are made of a column which a source lacks."""
+        """Batches of facts that the sources can't tell whole: a column or a linked sheet is missing, or a linked fact's."""
         lacking = {(one.sheet, one.field) for one in self.layout.findings if one.rule == "missing-column"}
         by_identity = {statement.identity: statement for statement in self.study.statements}
-        return frozenset(
-            number
-            for number, batch in enumerate(self.applied.facts)
-            if any((batch.sheet, name) in lacking for name in by_identity[batch.statement].fields)
-        )
+        found: set[int] = set()
+        # a batch stands behind those that it links to
+        for number, batch in enumerate(self.applied.facts):
+            statement = by_identity[batch.statement]
+            links = [one for one in statement.slots.values() if isinstance(one, LinkRef)]
+            if (
+                any((batch.sheet, name) in lacking for name in statement.fields)
+                or any(link.sheet not in self.sheets for link in links)
+                or any(link.batch in found for link in batch.links.values())
+            ):
+                found.add(number)
+        return frozenset(found)
 
     @cached_property
     def content_key(self) -> bytes:

@@ -22,7 +22,7 @@ COLUMNS = (
 def write_periods(database: Database, ledger: Ledger, persons: Mapping[str, int], period_type: int) -> None:
     """Set the periods of some persons from the spans that the ledger holds.
 
-    Arguments: `persons`, integers by pseudonym, 0 for one who has no row any more; `period_type`, a concept.
+    Arguments: `persons`, integers by pseudonym, 0 for one who never had a row; `period_type`, a concept.
     """
     spans = ledger.spans()
     query = "SELECT person_id, observation_period_id FROM observation_period"

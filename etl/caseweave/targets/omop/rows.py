@@ -24,6 +24,7 @@ class OmopBuilder:
     built: dict[int, list[Built]] = field(default_factory=dict)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     mains: dict[int, Indices] = field(default_factory=dict)
+    frozen: frozenset[int] = frozenset()
     held_persons: Mapping[str, int] = field(default_factory=dict)
     persons: Mask | None = None
 
@@ -61,6 +62,9 @@ class OmopBuilder:
         known = np.array([name in self.held_persons for name in self.facts.subjects], dtype=bool)
         for number, batch in enumerate(self.facts):
             if batch.pattern.name == "patient":
+                # what the run says of a patient counts more than what is held, unless it can't say it whole
+                if number not in self.frozen:
+                    known[batch.subjects] = False
                 for built in self.batch(number):
                     if built.table.name == "person":
                         known[batch.subjects[built.mask]] = True

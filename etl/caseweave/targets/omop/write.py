@@ -157,7 +157,7 @@ class OmopWriter:
         """Bring the database to what the run says; the caller commits."""
         ledger = database.ledger(study, stream)
         held = ledger.read(self.scope.subjects)
-        self.builder.held_persons = self.persons(held)
+        self.builder.held_persons, self.builder.frozen = self.persons(held), self.scope.frozen
         records = self.records()
         change = compare(records, self.scope, held)
         if not change:
@@ -298,12 +298,11 @@ class OmopWriter:
         return self.builder.settings.concepts.conventions["case-report-form"]
 
     def person_integers(self, integers: IntegerMap, change: Difference) -> dict[str, int]:
-        """The persons whose rows were touched; 0 for one who has no row any more."""
+        """The persons whose rows were touched, those who are gone among them; 0 for one who never had a row."""
         touched = {self.scope.units[n][0] for n in change.touched.tolist()}
         subjects = self.builder.facts.subjects
         now = {subjects[n]: int(integers.persons[n]) for n in range(len(subjects)) if subjects[n] in touched}
-        gone = touched - now.keys()
-        return {**now, **dict.fromkeys(gone, 0)}
+        return {**{subject: self.builder.held_persons.get(subject, 0) for subject in touched}, **now}
 
 
 @dataclass(frozen=True)
