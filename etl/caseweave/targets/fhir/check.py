@@ -44,7 +44,8 @@ def check_resources(
     """Check resources, given as JSON lines by type, as one set that belongs together.
 
     >>> from caseweave.shapes.fhir import fhir_shapes
-    >>> [str(one) for one in check_resources({"Patient": [b'{"resourceType":"Patient","id":"a","gender":"F"}']}, fhir_shapes())]
+    >>> line = b'{"resourceType": "Patient", "id": "a", "gender": "F"}'
+    >>> [str(one) for one in check_resources({"Patient": [line]}, fhir_shapes())]
     ['Patient/a: Patient.gender: F is not in http://hl7.org/fhir/ValueSet/administrative-gender (required-binding)']
 
     Elements, cardinalities, types and required bindings are R4's (http://hl7.org/fhir/R4), the claims those of mCODE

@@ -49,13 +49,13 @@ class Judge:
 
     def breaches(self, node: Node, profile: Profile) -> Iterator[Problem]:
         """What of a profile a resource doesn't keep, whether it claims it or not."""
-        yield from self.object(node, branches(profile.id), profile.resource_type)
+        yield from self.members(node, branches(profile.id), profile.resource_type)
         for key in {rule.key for rule in profile.rules if rule.severity == "error"} & RULES.keys():
             if not RULES[key](node):
                 human = next(rule.human for rule in profile.rules if rule.key == key)
                 yield Problem(profile.resource_type, key, human)
 
-    def object(self, node: Node, branch: Branch, path: str) -> Iterator[Problem]:
+    def members(self, node: Node, branch: Branch, path: str) -> Iterator[Problem]:
         for name, child in branch.children.items():
             here = f"{path}.{name}"
             found = values_of(node, name)
@@ -93,8 +93,8 @@ class Judge:
         if isinstance(value, Mapping):
             if element is not None and "Extension" in element.types and element.profiles:
                 for profile in _named(element.profiles):
-                    yield from self.object(value, branches(profile.id), path)
-            yield from self.object(value, branch, path)
+                    yield from self.members(value, branches(profile.id), path)
+            yield from self.members(value, branch, path)
 
     def coded(self, element: ProfileElement, value: Any, path: str) -> Iterator[Problem]:
         """Required value sets, and the most that a preferred or extensible one allows."""
@@ -128,9 +128,7 @@ class Judge:
         spot = (name, profile.id)
         if spot not in self.known:
             alone = Judge(lambda _: None)
-            self.known[spot] = node["resourceType"] == profile.resource_type and not any(
-                alone.breaches(node, profile)
-            )
+            self.known[spot] = node["resourceType"] == profile.resource_type and not any(alone.breaches(node, profile))
         return self.known[spot]
 
     def inside(self, key: str, value: Any, branch: Branch, slicing: Sequence[tuple[str, str]]) -> bool:
@@ -145,7 +143,7 @@ class Judge:
         if any(kind == "type" for kind, _ in slicing):
             return _of_type(key, element.path, element.types)
         if element.profiles:
-            return all(not any(self.object(value, branches(one.id), "")) for one in _named(element.profiles))
+            return all(not any(self.members(value, branches(one.id), "")) for one in _named(element.profiles))
         if element.pattern is not None:
             return holds_pattern(value, element.pattern)
         if element.fixed is not None:
@@ -186,7 +184,7 @@ def values_of(node: Node, name: str) -> list[tuple[str, Any]]:
 
 
 def holds_pattern(value: Any, pattern: Any) -> bool:
-    """Whether a value holds at least what a pattern says; a pattern's list needs a like item each; displays don't count.
+    """Whether a value holds at least what a pattern says: a like item for each of its list; displays don't count.
 
     >>> holds_pattern({"coding": [{"code": "a"}, {"code": "b", "system": "s"}]}, {"coding": [{"code": "b"}]})
     True
@@ -233,7 +231,7 @@ US_CORE_TYPES = {
 
 
 def _us_core_type(url: str) -> str:
-    return US_CORE_TYPES.get(url.removeprefix(US_CORE), "") if url.startswith(US_CORE) else ""
+    return US_CORE_TYPES.get(url.removeprefix(f"{US_CORE}us-core-"), "")
 
 
 def _to_the_day(node: Node) -> bool:
@@ -241,13 +239,11 @@ def _to_the_day(node: Node) -> bool:
 
 
 def _has_value(node: Node) -> bool:
-    return (
-        "component" in node or "hasMember" in node or "dataAbsentReason" in node or has(node, "value")
-    )
+    return "component" in node or "hasMember" in node or "dataAbsentReason" in node or has(node, "value")
 
 
 def _in_ucum(node: Node) -> bool:
-    return node.get("valueQuantity", {}).get("system", UCUM) == UCUM
+    return bool(node.get("valueQuantity", {}).get("system", UCUM) == UCUM)
 
 
 def _name_or_reason(node: Node) -> bool:

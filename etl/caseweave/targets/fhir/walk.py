@@ -32,11 +32,10 @@ class Pointer(NamedTuple):
 
 @dataclass
 class Walker:
-    """Walks one resource; `pointers` are the references that it met, `contained` the ids inside the resource."""
+    """Walks one resource; `pointers` are the references that it met."""
 
     shapes: FhirShapes
     pointers: list[Pointer] = field(default_factory=list)
-    contained: set[str] = field(default_factory=set)
 
     def resource(self, node: Mapping[str, Any], path: str = "") -> Iterator[Problem]:
         """All problems of one resource, and of those contained in it."""
@@ -45,9 +44,9 @@ class Walker:
         if not isinstance(name, str) or name not in self.shapes.resources:
             yield Problem(path, "resource-type", f"'{name}' is no resource of R4 that can be checked")
             return
-        yield from self.object({key: value for key, value in node.items() if key != "resourceType"}, name, path)
+        yield from self.members({key: value for key, value in node.items() if key != "resourceType"}, name, path)
 
-    def object(self, node: Mapping[str, Any], context: str, path: str) -> Iterator[Problem]:
+    def members(self, node: Mapping[str, Any], context: str, path: str) -> Iterator[Problem]:
         """All problems of an object; `context` is its type, or the path of a backbone element."""
         if not node:
             yield Problem(path, "empty", "an object without content")
@@ -98,7 +97,7 @@ class Walker:
             yield from self.resource(value, path)
         else:
             home = f"{context}.{element.name}" if inner in BACKBONE else inner
-            yield from self.object(value, home, path)
+            yield from self.members(value, home, path)
             yield from self.bound(element, inner, value, path)
             if inner == "Reference" and isinstance(value.get("reference"), str):
                 said = str(value.get("type", ""))
@@ -107,7 +106,7 @@ class Walker:
     def primitive(self, element: Element, inner: str, value: Any, shadow: Any, path: str) -> Iterator[Problem]:
         if shadow is not None:
             if isinstance(shadow, Mapping):
-                yield from self.object(shadow, "Element", path)
+                yield from self.members(shadow, "Element", path)
             else:
                 yield Problem(path, "type", "what stands under _name is an object")
         if value is None:
