@@ -180,7 +180,7 @@ class OmopTables(Mapping[str, Any]):
 
 
 class FhirResources(Mapping[str, list[dict[str, Any]]]):
-    """FHIR R4 resources by type, as dicts, as JSON lines, or as fhir.resources objects."""
+    """FHIR R4 resources by type, as dicts, as JSON lines, as XML, or as fhir.resources objects."""
 
     def __init__(self, lines: Mapping[str, list[bytes]]) -> None:
         self._lines = lines
@@ -199,6 +199,14 @@ class FhirResources(Mapping[str, list[dict[str, Any]]]):
     def lines(self, resource_type: str) -> list[bytes]:
         """The resources of a type as JSON text, numbers with the digits of the form."""
         return list(self._lines.get(resource_type, ()))
+
+    def xml(self, resource_type: str) -> list[bytes]:
+        """The resources of a type as FHIR XML, numbers with the digits of the form."""
+        from caseweave.shapes.fhir import fhir_shapes
+        from caseweave.targets.fhir.xml import to_xml
+
+        shapes = fhir_shapes()
+        return [to_xml(line, shapes) for line in self._lines.get(resource_type, ())]
 
     def models(self, resource_type: str) -> list[Any]:
         """The resources of a type as objects of fhir.resources (R4B, which equals R4 for what is used here)."""

@@ -11,7 +11,12 @@ from lxml import etree
 from caseweave.shapes.fhir import FhirShapes
 
 NAMESPACE = "http://hl7.org/fhir"
-_NSMAP = {None: NAMESPACE}
+XHTML = "http://www.w3.org/1999/xhtml"
+NSMAP: Any = {None: NAMESPACE}
+# a narrative is somebody's text: nothing in it is resolved or fetched
+PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+# what stands as an attribute of an element; everything else is a child
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {"Extension": ("id", "url")}
 
 
 def to_xml(line: bytes | str, shapes: FhirShapes) -> bytes:
@@ -21,36 +26,31 @@ def to_xml(line: bytes | str, shapes: FhirShapes) -> bytes:
     >>> to_xml('{"resourceType": "Patient", "gender": "female"}', fhir_shapes()).decode()
     '<Patient xmlns="http://hl7.org/fhir"><gender value="female"/></Patient>'
 
-    Raises KeyError for an element that R4 doesn't have.
+    Raises KeyError for an element that R4 doesn't have, ValueError for letters that XML can't hold or a narrative that
+    isn't well-formed.
     """
     # numbers stay text: 4.30 has three digits that mean something
     resource = json.loads(line, parse_float=str, parse_int=str)
-    name = resource["resourceType"]
-    root = etree.Element(f"{{{NAMESPACE}}}{name}", nsmap=_NSMAP)
-    _fill(root, resource, name, shapes, is_resource=True)
+    name = resource.pop("resourceType")
+    root = etree.Element(f"{{{NAMESPACE}}}{name}", nsmap=NSMAP)
+    _children(root, resource, name, shapes)
     return etree.tostring(root, encoding="utf-8")
 
 
-def _fill(parent: Any, node: Mapping[str, Any], context: str, shapes: FhirShapes, *, is_resource: bool = False) -> None:
-    if not is_resource:
-        for attribute in ("id", "url") if context == "Extension" else ("id",):
-            if attribute in node:
-                parent.set(attribute, node[attribute])
-    skipped = {"resourceType"} if is_resource else {"id", "url"} if context == "Extension" else {"id"}
-    names = {key.lstrip("_") for key in node if key not in skipped}
-    for element in sorted((shapes.resolve(context, name) for name in names), key=lambda one: (one.order, one.name)):
-        values = node.get(element.name)
-        shadows = node.get(f"_{element.name}")
-        many = isinstance(values if values is not None else shadows, list)
+def _children(parent: Any, node: Mapping[str, Any], context: str, shapes: FhirShapes) -> None:
+    """Add the elements of an object; `context` is its type, or the path of a backbone element."""
+    names = dict.fromkeys(key.removeprefix("_") for key in node)
+    for element in sorted((shapes.resolve(context, name) for name in names), key=lambda one: one.order):
+        values, shadows = node.get(element.name), node.get(f"_{element.name}")
         inner = element.types[0] if element.types else ""
         home = f"{context}.{element.name}" if inner in ("", "BackboneElement", "Element") else inner
-        pairs = _pairs(values, shadows) if many else [(values, shadows)]
-        for value, shadow in pairs:
+        many = isinstance(values if values is not None else shadows, list)
+        for value, shadow in _pairs(values, shadows) if many else [(values, shadows)]:
             _element(parent, element.name, value, shadow, home, shapes)
 
 
 def _pairs(values: Any, shadows: Any) -> list[tuple[Any, Any]]:
-    """Values with their `_name` siblings, which hold extensions of primitives."""
+    """Values with what stands under `_name`, which holds the ids and extensions of primitives."""
     length = max(len(values or ()), len(shadows or ()))
     padded = [list(one or ()) + [None] * (length - len(one or ())) for one in (values, shadows)]
     return list(zip(*padded, strict=True))
@@ -58,17 +58,39 @@ def _pairs(values: Any, shadows: Any) -> list[tuple[Any, Any]]:
 
 def _element(parent: Any, name: str, value: Any, shadow: Any, home: str, shapes: FhirShapes) -> None:
     if home == "xhtml":
-        parent.append(etree.fromstring(value, etree.XMLParser(resolve_entities=False, no_network=True)))
+        parent.append(_narrative(value))
         return
     child = etree.SubElement(parent, f"{{{NAMESPACE}}}{name}")
     if isinstance(value, Mapping):
         if "resourceType" in value:
+            rest = {key: one for key, one in value.items() if key != "resourceType"}
             inside = etree.SubElement(child, f"{{{NAMESPACE}}}{value['resourceType']}")
-            _fill(inside, value, value["resourceType"], shapes, is_resource=True)
+            _children(inside, rest, value["resourceType"], shapes)
         else:
-            _fill(child, value, home, shapes)
+            _object(child, value, home, shapes)
         return
     if isinstance(shadow, Mapping):
-        _fill(child, shadow, "Element", shapes)
+        _object(child, shadow, "Element", shapes)
     if value is not None:
         child.set("value", ("true" if value else "false") if isinstance(value, bool) else str(value))
+
+
+def _object(child: Any, node: Mapping[str, Any], context: str, shapes: FhirShapes) -> None:
+    """Fill an element that is no resource: some of its parts are attributes."""
+    attributes = ATTRIBUTES.get(context, ("id",))
+    for name in attributes:
+        if name in node:
+            child.set(name, node[name])
+    _children(child, {key: value for key, value in node.items() if key not in attributes}, context, shapes)
+
+
+def _narrative(text: str) -> Any:
+    """The div of a narrative, in the namespace of XHTML whether it says so or not (R4, 2.4)."""
+    try:
+        div = etree.fromstring(text, PARSER)
+    except etree.XMLSyntaxError as problem:
+        raise ValueError(f"the narrative isn't well-formed: {problem}") from None
+    for one in div.iter(etree.Element):
+        if not str(one.tag).startswith("{"):
+            one.tag = f"{{{XHTML}}}{one.tag}"
+    return div
