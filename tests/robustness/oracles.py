@@ -53,6 +53,8 @@ def openpyxl_sheets(path: Path) -> dict[str, Sheet]:
 
 
 def _of_openpyxl(cell: Any) -> Any:
+    if cell.data_type == "n" and isinstance(cell.value, (int, float)):
+        return Percent(cell.value) if "%" in cell.number_format.replace('" %"', "") else cell.value
     return CellError(cell.value) if cell.data_type == "e" and cell.value is not None else cell.value
 
 
@@ -65,6 +67,7 @@ def xlrd_sheets(path: Path) -> dict[str, Sheet]:
         xlrd.XL_CELL_ERROR: lambda code: CellError(_ERRORS[code]),
         xlrd.XL_CELL_BOOLEAN: bool,
         xlrd.XL_CELL_DATE: Serial,
+        xlrd.XL_CELL_NUMBER: Number,
     }
     found = {}
     for sheet in book.sheets():
@@ -105,8 +108,16 @@ ORACLES: dict[str, Callable[[Path], dict[str, Sheet]]] = {
 }
 
 
-class Serial(float):
-    """A number that may be the serial of a date."""
+class Percent(float):
+    """A number whose format shows a percent: Caseweave reads it as it is shown, 0.45 as "45%"."""
+
+
+class Number(Percent):
+    """A number of which the judge doesn't tell whether its format shows a percent."""
+
+
+class Serial(Number):
+    """A number of which the judge doesn't tell whether its format shows a date, a percent or itself."""
 
 
 def differences(grids: tuple[Grid, ...], sheets: dict[str, Sheet]) -> tuple[int, list[Difference]]:
@@ -144,7 +155,11 @@ def _union(grid: Grid, sheet: Sheet) -> Iterator[tuple[tuple[int, int], Any]]:
 
 
 def same(ours: Any, theirs: Any) -> bool:
-    """Equal in value and in kind; 1 and 1.0 are one kind, a date and its midnight too."""
+    """Equal in value and in kind; 1 and 1.0 are one kind, a date and its midnight too, a percent and its hundredth."""
+    if isinstance(theirs, Percent) and isinstance(ours, str) and ours.endswith("%"):
+        return abs(float(ours[:-1]) / 100 - theirs) < 1e-9
+    if isinstance(theirs, Percent) and not isinstance(theirs, Number):
+        return False
     if isinstance(theirs, Serial) and isinstance(ours, (datetime.date, datetime.time, datetime.timedelta)):
         return _is_serial_of(ours, theirs)
     ours, theirs = _day(ours), _day(theirs)

@@ -81,6 +81,8 @@ def _read_sheet(workbook: Any, index: int, entry: Any, scan: SheetScan | None, n
     for place, text in sorted(scan.errors.items()):
         builder.put(*place, CellError(text))
     builder.undate(scan.numbers)
+    for place, text in scan.percents.items():
+        builder.put(*place, text)
     return builder.grid()
 
 

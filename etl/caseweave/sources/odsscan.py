@@ -15,12 +15,15 @@ from xml.etree.ElementTree import Element
 from defusedxml import ElementTree
 
 from caseweave.errors import SourceProtected
+from caseweave.sources.formats import percent_text
 from caseweave.sources.limits import Limits
 from caseweave.sources.package import Parts, WorkbookScan, all_named, open_package
 from caseweave.sources.sheetscan import NO_VALUE, SheetScan, check_extent
 
 # what LibreOffice shows in a cell that failed; the document stores it as an empty text or as the number 0
 _ERROR_TEXT = re.compile(r"\A(?:#N/A|#NULL!|#DIV/0!|#VALUE!|#REF!|#NAME\?|#NUM!|Err:\d{3})\Z")
+
+_MOST_REPEATED = 65_536
 
 
 def scan_open_document(source: Path | IO[bytes], name: str, limits: Limits) -> WorkbookScan:
@@ -98,9 +101,12 @@ def _take_cell(cell: Element, row: int, column: int, rows: int, scan: SheetScan)
             error = shown
         elif kind is None:
             error = NO_VALUE
+        if kind == "percentage" and not error and rows * repeated <= _MOST_REPEATED:
+            shown = percent_text(_attribute(cell, "value") or "") or shown
+            scan.percents.update({(row + y, column + x): shown for y in range(rows) for x in range(repeated)})
         scan.rows = max(scan.rows, row + rows)
         scan.columns = max(scan.columns, column + repeated)
-    if error and rows * repeated <= 65536:
+    if error and rows * repeated <= _MOST_REPEATED:
         for below in range(rows):
             for right in range(repeated):
                 scan.errors[row + below, column + right] = error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from defusedxml import ElementTree
 
+from caseweave.sources.formats import percent_styles
 from caseweave.sources.limits import Limits
 from caseweave.sources.package import Parts, WorkbookScan, all_named, open_package
 from caseweave.sources.sheetscan import SheetScan, scan_sheet
@@ -25,13 +27,15 @@ def scan_workbook(source: Path | IO[bytes], name: str, limits: Limits) -> Workbo
         main = parts.main("xl/workbook.xml")
         workbook = parts.xml(main)
         targets = parts.relations(main)
+        styles = next((target for target in targets.values() if target.lower().endswith("styles.xml")), "")
+        percents = percent_styles(parts.xml(styles)) if styles in parts else frozenset()
         sheets: dict[str | int, SheetScan] = {}
         for sheet in all_named(workbook, "sheet"):
             relation = next((value for key, value in sheet.attrib.items() if key.endswith("}id")), "")
             part = targets.get(relation, "")
             if _root(parts, part) == "worksheet":
-                found = scan_sheet(lambda part=part: parts.open(part), name, limits)  # type: ignore[misc]
-                sheets[sheet.get("name", "")] = found
+                opening = partial(parts.open, part)
+                sheets[sheet.get("name", "")] = scan_sheet(opening, name, limits, percents)
         properties = next(iter(all_named(workbook, "workbookPr")), None)
         date1904 = properties is not None and properties.get("date1904", "0") in ("1", "true", "on")
         notes = (OLD_DATES,) if date1904 else ()

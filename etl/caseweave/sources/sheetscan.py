@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 from defusedxml import ElementTree
 
 from caseweave.errors import SourceDamaged, SourceTooLarge
+from caseweave.sources.formats import percent_text
 from caseweave.sources.limits import MEGABYTE, Limits
 from caseweave.values.grid import cell_address
 
@@ -49,7 +50,8 @@ _REF = re.compile(r"\A\$?([A-Za-z]{1,3})\$?([0-9]{1,7})\Z")
 class SheetScan:
     """What one sheet holds: its extent, cells with errors, merged ranges (all zero-based).
 
-    `numbers` holds those that the bulk reader may wrongly take for a date or a time of day, such as negative ones.
+    `numbers` holds those that the bulk reader may wrongly take for a date or a time of day, such as negative
+    ones; `percents` what cells show whose number is shown as a percent.
     """
 
     rows: int = 0
@@ -57,28 +59,32 @@ class SheetScan:
     errors: dict[Place, str] = field(default_factory=dict)
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
     numbers: dict[Place, float] = field(default_factory=dict)
+    percents: dict[Place, str] = field(default_factory=dict)
 
 
 class _Unusual(Exception):
     """The byte patterns don't fit this sheet."""
 
 
-def scan_sheet(opening: Callable[[], IO[bytes]], name: str, limits: Limits) -> SheetScan:
+def scan_sheet(
+    opening: Callable[[], IO[bytes]], name: str, limits: Limits, percents: frozenset[str] = frozenset()
+) -> SheetScan:
     """Scan one worksheet part.
 
-    Arguments: how to open the part (it may be read twice), the file's name for messages, the limits.
+    Arguments: how to open the part (it may be read twice), the file's name for messages, the limits, and the
+    styles that show percents.
     Raises SourceTooLarge when the rectangle up to the last filled cell holds too many cells.
     """
     try:
         with opening() as stream:
-            scan = _scan_bytes(stream)
+            scan = _scan_bytes(stream, percents)
     except _Unusual:
         with opening() as stream:
-            scan = _scan_xml(stream, name, limits)
+            scan = _scan_xml(stream, name, percents)
     if scan.rows * scan.columns > limits.cells:
         # formatted but empty cells may reach far; only filled ones cost anything
         with opening() as stream:
-            scan = _scan_xml(stream, name, limits)
+            scan = _scan_xml(stream, name, percents)
     check_extent(scan, name, limits)
     return scan
 
@@ -107,8 +113,9 @@ def column_number(letters: str | bytes) -> int:
     return number - 1
 
 
-def _scan_bytes(stream: IO[bytes]) -> SheetScan:
+def _scan_bytes(stream: IO[bytes], percents: frozenset[str]) -> SheetScan:
     scan = SheetScan()
+    percent = _percent_pattern(percents)
     rest = stream.read(_CHUNK)
     if not _USUAL.match(rest) or b"<!DOCTYPE" in rest or b"<!ENTITY" in rest:
         raise _Unusual
@@ -123,6 +130,8 @@ def _scan_bytes(stream: IO[bytes]) -> SheetScan:
         if len(rest) - cut > _LONGEST_ROW:
             raise _Unusual
         _take(rest[:cut], scan)
+        if percent is not None:
+            _take_percents(percent, rest[:cut], scan)
         rest = rest[cut:]
     return scan
 
@@ -158,7 +167,24 @@ def _take(chunk: bytes, scan: SheetScan) -> None:
             scan.merged.append((int(top) - 1, column_number(left), int(bottom) - 1, column_number(right)))
 
 
-def _scan_xml(stream: IO[bytes], name: str, limits: Limits) -> SheetScan:
+def _percent_pattern(percents: frozenset[str]) -> re.Pattern[bytes] | None:
+    if not percents:
+        return None
+    styles = b"|".join(style.encode() for style in sorted(percents))
+    return re.compile(
+        rb'<c r="([A-Z]+)([0-9]+)"(?=[^>/]*\bs="(?:' + styles + rb')")(?![^>/]*\bt="(?!n"))[^>/]*>'
+        rb"(?:<f(?:\s[^>]*)?(?:/>|>[^<]*</f>))?<v>([^<]+)</v>"
+    )
+
+
+def _take_percents(pattern: re.Pattern[bytes], chunk: bytes, scan: SheetScan) -> None:
+    for letters, row, number in pattern.findall(chunk):
+        text = percent_text(number.decode("ascii", "replace"))
+        if text is not None:
+            scan.percents[int(row) - 1, column_number(letters)] = text
+
+
+def _scan_xml(stream: IO[bytes], name: str, percents: frozenset[str]) -> SheetScan:
     scan = SheetScan()
     row = column = -1
     parents: list[Element] = []
@@ -174,7 +200,7 @@ def _scan_xml(stream: IO[bytes], name: str, limits: Limits) -> SheetScan:
         if tag == "c":
             place = _REF.match(element.get("r", ""))
             here_row, column = (int(place[2]) - 1, column_number(place[1])) if place else (row, column + 1)
-            _take_cell(element, (here_row, column), scan)
+            _take_cell(element, (here_row, column), percents, scan)
         elif tag == "mergeCell":
             corners = [_REF.match(corner) for corner in element.get("ref", "").split(":")]
             if len(corners) == 2 and corners[0] and corners[1]:
@@ -189,7 +215,7 @@ def _scan_xml(stream: IO[bytes], name: str, limits: Limits) -> SheetScan:
     return scan
 
 
-def _take_cell(element: Element, place: Place, scan: SheetScan) -> None:
+def _take_cell(element: Element, place: Place, percents: frozenset[str], scan: SheetScan) -> None:
     children = {child.tag.rpartition("}")[2]: child for child in element}
     value = children["v"].text if "v" in children else None
     empty_text = "v" in children and element.get("t") == "str"
@@ -199,5 +225,7 @@ def _take_cell(element: Element, place: Place, scan: SheetScan) -> None:
         scan.errors[place] = NO_VALUE
     elif not value and "is" not in children:
         return
+    elif value and element.get("s") in percents and element.get("t", "n") == "n":
+        scan.percents[place] = percent_text(value) or value
     scan.rows = max(scan.rows, place[0] + 1)
     scan.columns = max(scan.columns, place[1] + 1)

@@ -28,6 +28,8 @@ def _read_sheet(sheet: Any, scan: SheetScan) -> Grid:
     builder.add_rows(_rows(sheet))
     for (row, column), text in sorted(scan.errors.items()):
         builder.put(row, column, CellError(text))
+    for place, shown in scan.percents.items():
+        builder.put(*place, shown)
     return builder.grid()
 
 

@@ -14,12 +14,13 @@ from typing import IO
 import olefile
 
 from caseweave.errors import SourceDamaged
+from caseweave.sources.formats import is_date_format, is_percent_format, percent_text
 from caseweave.sources.limits import Limits
 from caseweave.sources.package import WorkbookScan
 from caseweave.sources.scan import OLD_DATES
 from caseweave.sources.sheetscan import Place, SheetScan
 from caseweave.sources.xlsbscan import ERROR_TEXTS
-from caseweave.sources.xlsnumbers import plain_numbers, plain_styles
+from caseweave.sources.xlsnumbers import numbers_of, styles_of
 
 _BOF, _EOF, _SHEET, _DATES, _FILEPASS = 0x0809, 0x000A, 0x0085, 0x0022, 0x002F
 _ERROR, _FORMULA = 0x0205, 0x0006
@@ -67,12 +68,17 @@ def _scan(content: bytes, modified: datetime.datetime | None) -> WorkbookScan:
         elif kind == _DATES and content[at : at + 2] == b"\x01\x00":
             notes = (OLD_DATES,)
     excel95 = content[4:6] == b"\x00\x05"
-    styles = plain_styles(content, _records(content, 0)) if excel95 else frozenset()
+    styles = styles_of(content, _records(content, 0), excel95=excel95)
+    percents = {number for number, style in enumerate(styles) if is_percent_format(*style)}
+    plain = {number for number, style in enumerate(styles) if excel95 and not is_date_format(*style)}
     sheets: dict[str | int, SheetScan] = {}
     for number, offset in enumerate(offsets):
         sheets[number] = SheetScan(errors=dict(_errors(content, offset)))
-        if excel95:
-            sheets[number].numbers = plain_numbers(content, _records(content, offset), styles)
+        if plain:
+            sheets[number].numbers = numbers_of(content, _records(content, offset), plain)
+        if percents:
+            found = numbers_of(content, _records(content, offset), percents)
+            sheets[number].percents = {place: percent_text(value) or "" for place, value in found.items()}
     return WorkbookScan(sheets, modified, notes)
 
 

@@ -33,6 +33,8 @@ def workbook(tmp_path: Path) -> Path:
         sheet.append([cell.text if isinstance(cell, CellError) else cell for cell in row])
     sheet["F2"], sheet["F3"] = "=NA()", "=1/0"
     sheet["A5"] = "merged"
+    sheet["G2"] = 0.45
+    sheet["G2"].number_format = "0%"
     sheet.merge_cells("A5:B6")
     book.create_sheet("lists").sheet_state = "hidden"
     book["lists"]["A1"] = "pos"
@@ -48,6 +50,7 @@ def test_libreoffices_copies_hold_the_same_cells(workbook: Path, soffice: Conver
     assert source.kind == kind
     assert [row[:6] for row in rows_of(data)[:3]] == ROWS
     assert (4, 0, 5, 1) in data.merged
+    assert data.cell(1, 6) == "45%"
     assert (lists.name, lists.hidden, lists.cell(0, 0)) == ("lists", True, "pos")
     assert source.modified is not None
 

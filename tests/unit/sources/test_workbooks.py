@@ -159,3 +159,14 @@ def test_the_moment_of_saving_is_told(tmp_path: Path) -> None:
     assert source.modified is not None
     assert abs(source.modified - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=5)
     assert len(source.sha256) == 64
+
+
+def test_a_percent_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    # typing 45% into a cell makes Excel store 0.45: as a bare number it would be a hundred times too small
+    workbook = openpyxl.Workbook()
+    cells = [(0.45, "0%"), (0.29, "0.00%"), (1, "0%"), (-0.005, "0.0%"), (0.45, "0.00"), (45, '0" %"'), ("NA", "0%")]
+    for row, (value, format_) in enumerate(cells, start=1):
+        workbook.active.cell(row, 1, value).number_format = format_  # type: ignore[union-attr]
+    workbook.save(tmp_path / "a.xlsx")
+    found = [row[0] for row in rows_of(read_one(tmp_path / "a.xlsx").grids[0])]
+    assert found == ["45%", "29%", "100%", "-0.5%", 0.45, 45, "NA"]
