@@ -8,9 +8,9 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.unit.run.registry import HEADERS, deliver, fhir, filled, omop, periods, workbook
 
 from caseweave.errors import Refusal
-from tests.unit.run.registry import HEADERS, deliver, fhir, filled, omop, periods, workbook
 
 
 @pytest.fixture
