@@ -42,6 +42,8 @@ class Rule:
     mark: str
     when: Expression | None = None
     messages: Mapping[str, str] = field(default_factory=dict)
+    file: str = ""
+    line: int = 0
 
 
 def _rule(found: dict[str, Any], at: At) -> tuple[dict[str, Any], At]:
@@ -130,7 +132,8 @@ def _build(found: Mapping[str, Any], at: At, study: Study) -> Rule:
     said: dict[str, str] = found["message"]
     message = said.get("en") or next(iter(said.values()))
     mark = found["mark"] or marks[0]
-    return Rule(found["id"], sheet.key, found["expr"], message, found["severity"], mark, found["when"], said)
+    place = (at.file, at.line)
+    return Rule(found["id"], sheet.key, found["expr"], message, found["severity"], mark, found["when"], said, *place)
 
 
 def contradictions(rules: Iterable[Rule], sheets: Mapping[str, SheetFacts], presence: Presence) -> Sequence[Finding]:

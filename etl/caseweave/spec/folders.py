@@ -105,17 +105,20 @@ class Folders:
         )
 
     def valuesets(self, study: str = "", folder: Path | None = None) -> dict[str, Path]:
-        """Every value set's file by its name, as one study sees them."""
+        """Every value set's file by its name, as one study sees them; those that studies share have their folder's."""
         found: dict[str, Path] = {}
         for place, label in self.valueset_places(study, folder):
-            for path in sorted([*place.glob("*.yaml"), *place.glob("*.csv")]):
-                if label != "vocabularies" or path.stem not in NOT_VALUESETS:
-                    found.setdefault(path.stem, path)
+            for path in sorted(one for one in place.rglob("*") if one.suffix in (".yaml", ".csv")):
+                name = path.relative_to(place).with_suffix("").as_posix()
+                if SHARED_NAME.fullmatch(name) and not (
+                    label == "vocabularies" and name.split("/")[0] in NOT_VALUESETS
+                ):
+                    found.setdefault(name, path)
         return found
 
 
 # what else lies in vocabularies/
-NOT_VALUESETS = frozenset({"systems", "presence", "omop_conventions", "omop_concepts"})
+NOT_VALUESETS = frozenset({"systems", "presence", "omop_conventions", "omop_concepts", "codes", "shapes", "template"})
 
 
 def folders(studies: Sequence[Path | str] = ()) -> Folders:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,12 @@ def read_yaml(path: Path, file: str) -> tuple[Map, str]:
         raise MappingError(file, 1, f"can't be read ({error.strerror})", way_out="Check that it exists.") from None
     if len(raw) > MAX_BYTES:
         raise MappingError(file, 1, f"larger than {MAX_BYTES:,} bytes", way_out="Split it.")
+    return _read(raw, file)
+
+
+@lru_cache(maxsize=512)
+def _read(raw: bytes, file: str) -> tuple[Map, str]:
+    """The same bytes are the same tree: nobody changes a tree, and the parser is slow (some 360 kB a second)."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

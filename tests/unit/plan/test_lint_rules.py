@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ from caseweave.plan.lint import LintFinding, Outcome, knowledge, lint
 from caseweave.plan.lint.checkdigits import fault, mod10, verhoeff
 from caseweave.plan.lint.examples import compare, means
 from caseweave.plan.lint.labels import contradiction, level, polarity, tnm
+from caseweave.plan.lint.rules import coherence
+from caseweave.spec.expression import Expression, parse
 from caseweave.spec.loader import list_studies, load_study
 from caseweave.spec.models import Example, Study
 from caseweave.spec.yamlfile import Real
@@ -203,3 +205,37 @@ def test_readings_of_labels() -> None:
     assert [polarity(text) for text in ("yes", "no", "not recorded", "Metastasis", "no or yes")] == [
         "yes", "no", "unknown", None, None,
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of coherence as the validators hold it."""
+
+    expr: Expression
+    when: Expression | None = None
+    id: str = "a-rule"
+    sheet: str = "diagnosis"
+    file: str = "rules.yaml"
+    line: int = 3
+
+
+@pytest.mark.parametrize(
+    ("expr", "when", "rule", "said"),
+    [
+        ("cea <= 10", "", "", ""),
+        ("sex = 'f'", "egfr = 'yes'", "", ""),
+        ("lesion_1_size >= lesion_2_size", "lesion_2_size is present", "", ""),
+        ("diagnosis_date <= '2022-01-01'", "", "", ""),
+        ("diagnosis.cea < 10", "", "", ""),
+        ("cea <= 13 and cea >= 31", "", "rule-decides-nothing", "can never be kept"),
+        ("cea <= 90000", "cea is present", "rule-decides-nothing", "can never be broken"),
+        ("sex = 'f'", "sex = 'm'", "rule-decides-nothing", "can never be kept"),
+        ("egfr = 'oui'", "", "unknown-value", "'oui' is no value of 'egfr'"),
+        ("sex >= 'f'", "", "codes-have-no-order", "compared by order"),
+    ],
+)
+def test_rules_of_coherence_can_be_kept_and_broken(lung: Path, expr: str, when: str, rule: str, said: str) -> None:
+    given = Rule(parse(expr, "rules.yaml", 3), parse(when, "rules.yaml", 3) if when else None)
+    told = list(coherence(knowledge(load_study(lung)), [given]))
+    assert [one.rule for one in told] == ([rule] if rule else [])
+    assert all(said in one.message and one.place == "rules.yaml:3" for one in told)

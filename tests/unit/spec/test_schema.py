@@ -11,6 +11,8 @@ import pytest
 
 from caseweave.assets import data_path
 from caseweave.spec.fieldfile import TYPES
+from caseweave.spec.folders import folders
+from caseweave.spec.loader import list_studies, load_study
 from caseweave.spec.schema import FILES, REFERENCE, all_blocks, published, reference, schema_of
 from caseweave.spec.syntax import FUNCTIONS
 from caseweave.spec.yamlfile import read_yaml
@@ -27,11 +29,11 @@ def test_a_schema_is_one(name: str) -> None:
 
 
 def shipped() -> Iterator[tuple[str, Path]]:
-    for path in sorted(data_path("mappings").glob("*/*.yaml")):
-        kind = "pattern" if path.parent.name == "patterns" else "study" if path.name == "study.yaml" else "sheet"
-        yield kind, path
-    for path in sorted(data_path("vocabularies").glob("*/*.yaml")):
-        yield "valueset", path
+    for name, folder in list_studies().items():
+        yield "study", folder / "study.yaml"
+        yield from (("sheet", folder / f"{key}.yaml") for key in load_study(name).sheet_keys)
+    yield from (("pattern", path) for path in folders().patterns().values())
+    yield from (("valueset", path) for path in folders().valuesets().values() if path.suffix == ".yaml")
 
 
 @pytest.mark.parametrize(

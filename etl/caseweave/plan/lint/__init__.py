@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from caseweave.issues import SEVERITIES
 from caseweave.plan.lint.codes import codes
@@ -10,16 +10,18 @@ from caseweave.plan.lint.examples import Outcome, RunExample, examples
 from caseweave.plan.lint.fhir import fhir
 from caseweave.plan.lint.finding import Knowledge, LintFinding, knowledge
 from caseweave.plan.lint.omop import omop
-from caseweave.plan.lint.rules import condition, rules
+from caseweave.plan.lint.rules import RowRule, coherence, condition, rules
 from caseweave.plan.lint.study import whole
 from caseweave.spec.models import Study
 
-__all__ = ["PASSES", "Knowledge", "LintFinding", "Outcome", "RunExample", "condition", "knowledge", "lint"]
+__all__ = ["PASSES", "Knowledge", "LintFinding", "Outcome", "RowRule", "RunExample", "condition", "knowledge", "lint"]
 
 PASSES: tuple[Callable[[Knowledge], Iterator[LintFinding]], ...] = (whole, codes, rules, fhir, omop)
 
 
-def lint(study: Study, known: Knowledge | None = None, run: RunExample | None = None) -> list[LintFinding]:
+def lint(
+    study: Study, known: Knowledge | None = None, run: RunExample | None = None, given: Iterable[RowRule] = ()
+) -> list[LintFinding]:
     """Find the faults of a study that loads: each once, by file and line, errors before warnings.
 
     >>> from caseweave.spec.loader import load_study
@@ -27,10 +29,12 @@ def lint(study: Study, known: Knowledge | None = None, run: RunExample | None = 
     []
 
     Arguments: `known`, the shapes and vocabularies to measure it against, else those that Caseweave ships; `run`
-    executes one example, without it they are not run. A study that doesn't load raises MappingError before this.
+    executes one example, without it they are not run; `given`, the study's rules of coherence. A study that doesn't
+    load raises MappingError before this.
     """
     measure = known or knowledge(study)
     found = {finding for one in PASSES for finding in one(measure)}
+    found.update(coherence(measure, given))
     if run is not None:
         found.update(examples(study, run))
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one))

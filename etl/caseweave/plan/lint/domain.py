@@ -27,7 +27,7 @@ from caseweave.values.types import Boolean, Code, Integer, Missing, PartialDate,
 
 Samples = Sequence[Value | None]
 MOST_COMBINATIONS = 60_000
-TODAY = PartialDate("2021-06-15")
+LONG_AGO, TODAY = PartialDate("1960-05-05"), PartialDate("2021-06-15")
 FREE: tuple[Value | None, ...] = (
     None,
     Text("x"),
@@ -63,7 +63,14 @@ def of_field(
 
 def _numbers(field: Field, numbers: Sequence[Decimal]) -> list[Value]:
     step = Decimal(1) if field.type == "integer" else Decimal("0.1")
-    points = {Decimal(1), *numbers, *(one + step for one in numbers), *(one - step for one in numbers)}
+    points = {
+        Decimal(0),
+        Decimal(1),
+        Decimal(100),
+        *numbers,
+        *(one + step for one in numbers),
+        *(one - step for one in numbers),
+    }
     low, high = field.range_error or (None, None)
     points |= {one for one in (low, high) if one is not None}
     inside = sorted(one for one in points if (low is None or one >= low) and (high is None or one <= high))
@@ -73,7 +80,7 @@ def _numbers(field: Field, numbers: Sequence[Decimal]) -> list[Value]:
 
 
 def _dates(texts: Sequence[str]) -> list[Value]:
-    found: list[Value] = [TODAY, PartialDate("2021-06"), PartialDate("2021")]
+    found: list[Value] = [LONG_AGO, TODAY, PartialDate("2021-06"), PartialDate("2021")]
     for text in texts:
         try:
             day = PartialDate(text).first_day()

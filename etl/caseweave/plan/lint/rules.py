@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from caseweave.issues import Severity
 from caseweave.plan.lint.domain import can_hold, literals, of_field, of_slots
 from caseweave.plan.lint.finding import Knowledge, LintFinding
-from caseweave.spec.expression import Binary, CodeLiteral, Expression, In, Literal, Name, names, walk
+from caseweave.spec.expression import Binary, CodeLiteral, Expression, In, Literal, Name, Unary, names, walk
 from caseweave.spec.models import Expr, Field, Sheet, Statement, Study
 from caseweave.spec.pattern import Pattern
 from caseweave.spec.words import names_here
@@ -31,6 +32,58 @@ def rules(known: Knowledge) -> Iterator[LintFinding]:
                 if isinstance(filler, Expr):
                     yield from compared(filler.expression, fields, *place)
             yield from renderings(known, statement)
+
+
+class RowRule(Protocol):
+    """A rule of coherence: in every row of `sheet` in which `when` holds, `expr` must."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def sheet(self) -> str: ...
+    @property
+    def when(self) -> Expression | None: ...
+    @property
+    def expr(self) -> Expression: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+
+
+def coherence(known: Knowledge, given: Iterable[RowRule]) -> Iterator[LintFinding]:
+    """Check rules of coherence: they compare with values that exist, can be kept, and can be broken.
+
+    Arguments: `given`, the rules, wherever they were read.
+    """
+    everywhere = {f"{sheet.key}.{name}": one for sheet in known.study.sheets for name, one in sheet.fields.items()}
+    for rule in given:
+        fields = {**everywhere, **visible(known.study, known.study.sheet(rule.sheet))}
+        parts = [part for part in (rule.when, rule.expr) if part is not None]
+        wrong = [one for part in parts for one in compared(part, fields, rule.file, rule.line)]
+        yield from wrong
+        if wrong:
+            continue
+        yield from _decides(known, rule, fields)
+
+
+def _decides(known: Knowledge, rule: RowRule, fields: Mapping[str, Field]) -> Iterator[LintFinding]:
+    kept = rule.expr if rule.when is None else Binary("and", rule.when, rule.expr)
+    broken: Expression = Unary("not", rule.expr)
+    broken = broken if rule.when is None else Binary("and", rule.when, broken)
+    for expression, what, way_out in (
+        (kept, "can never be kept: every row that it is about would be a finding", "Correct the comparison."),
+        (broken, "can never be broken, so it finds nothing", "Correct the comparison, or leave the rule out."),
+    ):
+        numbers, texts = literals([expression])
+        used = {
+            name: of_field(known.study, fields[name], numbers, texts) for name in names(expression) if name in fields
+        }
+        answer = can_hold(expression, used, known.presence)
+        if answer is not None and not answer[0]:
+            yield LintFinding(
+                rule.file, rule.line, "rule-decides-nothing", "error", f"rule '{rule.id}' {what}", way_out
+            )
 
 
 def visible(study: Study, sheet: Sheet) -> dict[str, Field]:
