@@ -9,8 +9,11 @@ from __future__ import annotations
 # name -> module:function, in the order in which the help shows them
 COMMANDS: dict[str, str] = {
     "studies": "caseweave.cli.studies:studies",
+    "template": "caseweave.cli.template:template",
     "check": "caseweave.cli.check:check",
     "run": "caseweave.cli.run:run",
     "status": "caseweave.cli.status:status",
     "trace": "caseweave.cli.trace:trace",
+    "lint": "caseweave.cli.lint:lint",
+    "explain": "caseweave.cli.explain:explain",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -12,7 +14,7 @@ PASSWORD = "CASEWEAVE_WORKBOOK_PASSWORD"
 Sources: TypeAlias = Annotated[
     list[Path],
     typer.Argument(
-        metavar="SOURCE...",
+        metavar="SOURCE",
         show_default=False,
         help="Filled forms: .xlsx .xlsm .xltx .xltm .xls .xlsb .ods .csv .tsv, or folders of them.",
     ),
@@ -78,6 +80,44 @@ Stream: TypeAlias = Annotated[
         metavar="NAME",
         help="The stream of sources this one belongs to. A run replaces only what its own stream said before.",
     ),
+]
+
+
+class Retraction(StrEnum):
+    """What may be retracted beyond the usual."""
+
+    ALL = "all"
+
+
+AsOf: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        metavar="DATE",
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        show_default=False,
+        help="How old the forms are, as 2021-03-31 or 2021-03-31T18:00. Default: the time the workbook was saved; "
+        "a csv counts as of now. Older forms after newer ones are refused.",
+    ),
+]
+Increment: TypeAlias = Annotated[
+    bool,
+    typer.Option("--increment", help="The forms hold only what is new or corrected: nothing is retracted."),
+]
+Complete: TypeAlias = Annotated[
+    bool,
+    typer.Option("--complete", help="The forms hold everybody: patients who stand in none are retracted."),
+]
+Retract: TypeAlias = Annotated[
+    Retraction | None,
+    typer.Option(
+        "--retract",
+        show_default=False,
+        help="Allow a run to empty a sheet, or to retract more than 20 facts and more than 5 % of one.",
+    ),
+]
+Force: TypeAlias = Annotated[
+    bool, typer.Option("--force", help="Load forms that are older than what was loaded last, or superseded.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Language: TypeAlias = Annotated[

@@ -16,6 +16,11 @@ def run(
     vocabulary: options.Vocabulary = None,
     site: options.Site = "",
     stream: options.Stream = "main",
+    as_of: options.AsOf = None,
+    increment: options.Increment = False,
+    complete: options.Complete = False,
+    retract: options.Retract = None,
+    force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Turn filled forms into FHIR resources and OMOP rows, in a workspace.
@@ -34,7 +39,17 @@ def run(
     with clock() as timer:
         found = take_in(sources, study, studies, timer)
         workspace = Workspace(output or Path(f"caseweave-{found.study.name}"))
-        chosen = Options(key_file=key, vocabulary=vocabulary, site=site, stream=stream)
+        chosen = Options(
+            key_file=key,
+            vocabulary=vocabulary,
+            site=site,
+            stream=stream,
+            as_of=as_of,
+            increment=increment,
+            complete=complete,
+            retract=retract.value if retract else "",
+            force=force,
+        )
         outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
     if as_json:
         say(workspace.manifest.read_text(encoding="utf-8").rstrip())

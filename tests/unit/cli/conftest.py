@@ -30,7 +30,7 @@ fields:
   birth: {type: date}
   dx: {type: date, required: true}
   er: {type: code, values: posneg, means: {pattern: tumor-marker, code: LNC|16112-5, at: dx, of: cancer}}
-  hb: {type: number, unit: g/dL, accept: {g/L: 0.1}, means: {pattern: lab, code: LNC|718-7, at: dx}}
+  weight: {type: number, unit: kg, accept: {g: 0.001}, means: {pattern: vital-sign, code: LNC|29463-7, at: dx}}
   note: {ignore: free text}
 statements:
   patient: {pattern: patient, sex: sex, birth: birth}
@@ -59,11 +59,11 @@ values:
   neg: {code: SCT|260385009, label: {en: Negative}}
 """,
 }
-HEADS = {"Main": ["pid", "sex", "birth", "dx", "er", "hb", "note"], "Visits": ["pid", "n", "at", "ki67"]}
+HEADS = {"Main": ["pid", "sex", "birth", "dx", "er", "weight", "note"], "Visits": ["pid", "n", "at", "ki67"]}
 CLEAN = {
     "Main": [
-        ["Garcia-01", "f", "1960-01-02", "2020-02-03", "pos", 12.5, "called Maria on her mobile"],
-        ["Lopez-02", "m", "1955-06-07", "2020-05-04", "neg", "130 g/L", None],
+        ["Garcia-01", "f", "1960-01-02", "2020-02-03", "pos", 61.5, "called Maria on her mobile"],
+        ["Lopez-02", "m", "1955-06-07", "2020-05-04", "neg", "61000 g", None],
     ],
     "Visits": [["Garcia-01", 1, "2020-03-03", 20], ["Garcia-01", 2, "2020-04-03", "<5"]],
 }

@@ -106,6 +106,14 @@ def test_streams_stand_beside_each_other(bench: Any, clean: Any) -> None:
     assert found == [("main",), ("registry",)]
 
 
+def test_a_blank_cell_makes_no_fact(bench: Any, clean: Any) -> None:
+    # the pattern of a weight could do without a value, its field can't
+    full = bench.run(bench.form(clean), "--json").json["fhir"]["Observation"]
+    clean["Main"][0][5] = None
+    fewer = bench.run(bench.form(clean), "--retract", "all", "--json").json
+    assert fewer["fhir"]["Observation"] == full - 1
+
+
 def protect(path: Path, password: str) -> Path:
     from msoffcrypto.format.ooxml import OOXMLFile
 
@@ -154,4 +162,50 @@ def test_a_terminal_sees_every_step(bench: Any, clean: Any, monkeypatch: pytest.
     bar = Bar()
     monkeypatch.setattr(progress, "clock", lambda: nullcontext(ShownClock(bar)))
     assert bench.run(bench.form(clean)).code == 0
-    assert bar.said == list(progress.STEPS.values())
+    first = [text for name, text in progress.STEPS.items() if name != "compare"]
+    assert bar.said == first
+    assert bench.run(bench.form(clean)).code == 0
+    assert bar.said == [*first, *progress.STEPS.values()]
+
+
+def many(patients: int) -> dict[str, list[list[Any]]]:
+    return {
+        "Main": [[f"P{n:03}", "f", "1960-01-02", "2020-02-03", "pos", 60, None] for n in range(patients)],
+        "Visits": [],
+    }
+
+
+def test_a_mass_retraction_is_4_until_it_is_allowed(bench: Any) -> None:
+    bench.run(bench.form(many(40)))
+    held = (bench.workspace / "omop.sqlite").read_bytes()
+    emptied = {"Main": [[*row[:4], None, None, None] for row in many(40)["Main"]], "Visits": []}
+    said = bench.run(bench.form(emptied))
+    assert said.code == 4
+    assert "--retract all" in said.err
+    assert (bench.workspace / "omop.sqlite").read_bytes() == held
+    assert bench.run(bench.form(emptied), "--increment", "--json").json["targets"]["fhir"]["retracted"] == 0
+    assert bench.run(bench.form(emptied), "--retract", "all", "--json").json["targets"]["fhir"]["retracted"] == 80
+
+
+def test_older_forms_are_4_until_they_are_forced(bench: Any, clean: Any) -> None:
+    bench.run(bench.form(clean), "--as-of", "2021-03-31")
+    clean["Main"][0][5] = 62
+    corrected = bench.form(clean)
+    said = bench.run(corrected, "--as-of", "2021-03-30T18:00")
+    assert said.code == 4
+    assert "--force" in said.err
+    assert bench.run(corrected, "--as-of", "2021-03-30T18:00", "--force").code == 0
+
+
+def test_patients_who_are_gone_stay_unless_the_form_holds_everybody(bench: Any) -> None:
+    bench.run(bench.form(many(40)))
+    fewer = bench.form(many(39))
+    assert bench.run(fewer, "--json").json["targets"]["fhir"]["retracted"] == 0
+    assert bench.run(fewer, "--complete", "--json").json["targets"]["fhir"]["retracted"] == 4
+
+
+@pytest.mark.parametrize("wrong", [["--as-of", "31.3.2021"], ["--retract", "some"], ["--nonsense"]])
+def test_a_wrong_option_is_2(bench: Any, clean: Any, wrong: list[str]) -> None:
+    said = bench.run(bench.form(clean), *wrong)
+    assert said.code == 2
+    assert wrong[0] in said.err

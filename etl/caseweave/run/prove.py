@@ -1,0 +1,32 @@
+"""Lint with everything at hand: the vocabularies, and a run of the examples that stand in the mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from caseweave.errors import MappingError
+from caseweave.plan.lint import LintFinding, knowledge, lint
+from caseweave.quality.rules import rules_of
+from caseweave.run.examples import example_runner
+from caseweave.spec.loader import load_study
+from caseweave.terms import open_terms
+
+
+def prove(name: str, *, studies: Sequence[Path] = (), vocabulary: Path | None = None) -> list[LintFinding]:
+    """Find the faults of a study, errors first; one that doesn't load has the fault that stopped it.
+
+    >>> [one.message for one in prove("hcc-tace") if one.severity == "error"]
+    []
+
+    Arguments: the study's name or folder; `studies`, a user's own folders; `vocabulary`, an Athena download. Raises
+    UsageError where there is no such study.
+    """
+    try:
+        study = load_study(name, studies=studies)
+        rules = rules_of(study)
+    except MappingError as error:
+        data = error.data
+        return [LintFinding(data["file"], data["line"], "not-loaded", "error", f"{data['problem']}.", error.way_out)]
+    terms = open_terms(vocabulary)
+    return lint(study, knowledge(study, terms), example_runner(terms), rules)
