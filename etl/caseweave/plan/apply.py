@@ -60,6 +60,10 @@ class Applier:
         mask = facts.rows.usable & holds(statement.when, columns, facts.table.size, self.presence)
         for name in statement.pattern.required:
             mask &= links[name].index >= 0 if name in links else filler.counts(name, slots[name])
+        # what a field means is said only where the field is filled, whatever else the pattern could do without
+        own = [filler.counts(name, slot) for name, slot in slots.items() if statement.meant_by in slot.fields]
+        if own:
+            mask &= np.logical_or.reduce(own)
         rows = np.flatnonzero(mask).astype(np.int32)
         used = {field for slot in slots.values() for field in slot.fields}
         slots.update(filler.derived(statement, slots))
