@@ -30,6 +30,8 @@ from caseweave.values.types import Boolean, Code, Coding, Integer, Missing, Part
 Answer = bool | int | Decimal | str | Value | None
 Lookup = Callable[[str], Value | None]
 
+# function -> where its part stands in a date as FHIR writes it
+DATE_PARTS = {"year": (0, 4), "month": (5, 7), "day": (8, 10)}
 UNKNOWN_REASONS = frozenset({"unknown", "asked-unknown", "temp-unknown"})
 
 
@@ -311,9 +313,9 @@ def _call(call: Call, arguments: list[Answer], presence: Presence) -> Answer:
         return None if meant is None else presence.meaning(meant) == call.function
     if call.function == "code":
         return given[0].codings[0].code if isinstance(given[0], Code) and given[0].codings else None
-    if call.function == "year":
-        dated = _date(given[0])
-        return dated.year if isinstance(dated, PartialDate) else None
+    if call.function in DATE_PARTS:
+        dated, (start, end) = _date(given[0]), DATE_PARTS[call.function]
+        return int(dated.iso[start:end]) if isinstance(dated, PartialDate) and len(dated.iso) >= end else None
     first, second = _date(given[0]), _date(given[1])
     if not isinstance(first, PartialDate) or not isinstance(second, PartialDate):
         return None

@@ -223,11 +223,14 @@ class _Renderings:
                 f"{'a FHIR' if self.target == 'fhir' else 'an OMOP'} rendering without '{needed}'", f"Add '{needed}'."
             )
         tree = Map(node.line)
-        tree.update({key: value for key, value in node.items() if key not in ("name", "when", "profile")})
+        # a text is the name of the rendering, a mapping the FHIR element that is called so too
+        name = node.get("name") if isinstance(node.get("name"), str) else ""
+        own = ("name", "when", "profile") if name else ("when", "profile")
+        tree.update({key: value for key, value in node.items() if key not in own})
         tree.lines = node.lines
         when = Word("an expression").read(node["when"], at.key(node, "when")) if "when" in node else None
         return Rendering(
-            name=Word().read(node.get("name", Quoted("")), at.key(node, "name")),
+            name=str(name),
             tree=tree,
             file=at.file,
             line=at.line,
@@ -240,7 +243,7 @@ class _Renderings:
         one = {
             "type": "object",
             "required": ["resourceType" if self.target == "fhir" else "table"],
-            "properties": {"name": {"type": "string"}, "when": {"type": "string"}},
+            "properties": {"name": {"type": ["string", "object", "array"]}, "when": {"type": "string"}},
         }
         return {"anyOf": [{"const": "none"}, one, {"type": "array", "items": one}]}
 

@@ -14,6 +14,8 @@ FUNCTIONS: dict[str, tuple[int, int, str]] = {
     "age_at": (2, 2, "completed years from a birth date to a date"),
     "months_between": (2, 2, "completed months from the first date to the second"),
     "year": (1, 1, "the year of a date"),
+    "month": (1, 1, "the month of a date that is known to the month"),
+    "day": (1, 1, "the day of a date that is known to the day"),
     "code": (1, 1, "the main code of a coded value, as text and without its system"),
     "yes": (1, 1, "whether a code means yes (vocabularies/presence.yaml)"),
     "no": (1, 1, "whether a code means no (vocabularies/presence.yaml)"),

@@ -133,3 +133,8 @@ def text_of(value: Value, width: int | None = None) -> str | None:
         case Missing():
             return None
     return text if width is None else text[:width]
+
+
+def said(value: Value, width: int) -> str | None:
+    """A value as a reader wants it: what a code means, not how the form abbreviates it."""
+    return value.label[:width] if isinstance(value, Code) and value.label else text_of(value, width)

@@ -31,6 +31,7 @@ from caseweave.targets.omop.columns import (
     last_day,
     lookup,
     number_of,
+    said,
     text_of,
 )
 from caseweave.targets.omop.concepts import Concepts, Resolved
@@ -219,7 +220,7 @@ class ColumnFiller:
 
         put(table.value_as_number, number_of)
         put(table.value_as_concept, lambda one: concepts.resolve(one).concept_id if isinstance(one, Code) else None)
-        put(table.value_as_string, lambda one: text_of(one, 60) if isinstance(one, Text | Code) else None)
+        put(table.value_as_string, lambda one: said(one, 60) if isinstance(one, Text | Code) else None)
         put(
             table.unit,
             lambda one: concepts.coding(Coding("UCUM", one.unit)).concept_id if isinstance(one, Quantity) else None,
