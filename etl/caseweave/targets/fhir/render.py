@@ -92,11 +92,12 @@ class FhirRenderer:
         return {**batch.slots, **links}
 
     def resources(
-        self, number: int, chosen: Indices | None = None, place: int | None = None
+        self, number: int, chosen: Indices | None = None, place: int | None = None, sample: bool = False
     ) -> Iterator[tuple[str, Indices, list[bytes]]]:
         """Yield (resource type, facts, JSON lines) of one batch, variant by variant.
 
-        Arguments: `number` of the batch; `chosen` facts of it, all where None; `place` of the only rendering wanted.
+        Arguments: `number` of the batch; `chosen` facts of it, all where None; `place` of the only rendering wanted;
+        `sample` asks for one resource of each variant instead of all.
         """
         batch = self.facts.batches[number]
         for here, (compiled, mask) in enumerate(zip(self.compiled[number], self.emitted[number], strict=True)):
@@ -104,10 +105,10 @@ class FhirRenderer:
                 continue
             which = np.flatnonzero(mask).astype(np.int32) if chosen is None else chosen[mask[chosen]]
             if len(which):
-                yield from self._variants(number, batch, compiled, which)
+                yield from self._variants(number, batch, compiled, which, sample)
 
     def _variants(
-        self, number: int, batch: FactBatch, compiled: Compiled, which: Indices
+        self, number: int, batch: FactBatch, compiled: Compiled, which: Indices, sample: bool
     ) -> Iterator[tuple[str, Indices, list[bytes]]]:
         shape = _Shape(self, number, batch, compiled, which)
         combos, variant_of = combine(shape.columns, len(which))
@@ -115,6 +116,8 @@ class FhirRenderer:
         bounds = np.searchsorted(variant_of[order], np.arange(len(combos) + 1))
         for place, combo in enumerate(combos.tolist()):
             inside = order[bounds[place] : bounds[place + 1]]
+            if sample:
+                inside = inside[:1]
             yield compiled.tree.resource_type, which[inside], shape.lines(combo, which[inside])
 
 
