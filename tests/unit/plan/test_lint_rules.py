@@ -97,15 +97,21 @@ PLANTED = [
      "no slot 'status'", 8),
     (PATTERN, "  code: $code\n", "  when: value = SCT|1 and value = SCT|2\n  code: $code\n", "renders-nothing", "error",
      "never becomes anything in FHIR", None),
+    # the profiles that they claim
+    (PATTERN, "'value:code|quantity'", "value", "profile-need", "error", "slot 'value' can hold a boolean", 7),
+    (PATTERN, "  subject: $subject\n", "", "profile-element", "error", "demands 'subject'", 7),
+    (PATTERN, "  category: OBSCAT|laboratory\n", "  category: $of\n", "profile-need", "error",
+     "slot 'of' can be absent", 7),
+    (PATTERN, "mcode-tumor-marker-test", "mcode-cancer-patient", "profile-type", "error", "is about Patient", 7),
     # the patterns' OMOP
-    (PATTERN, "table: measurement", "table: measurements", "omop-table", "error", "has no table 'measurements'", 12),
-    (PATTERN, "value: $value}", "value: $value, colour: $value}", "omop-column", "error", "has no column 'colour'", 12),
-    (PATTERN, "date: $at, ", "", "omop-required", "error", "wants 'measurement_date', and nothing fills it", 12),
+    (PATTERN, "table: measurement", "table: measurements", "omop-table", "error", "has no table 'measurements'", 14),
+    (PATTERN, "value: $value}", "value: $value, colour: $value}", "omop-column", "error", "has no column 'colour'", 14),
+    (PATTERN, "date: $at, ", "", "omop-required", "error", "wants 'measurement_date', and nothing fills it", 14),
     (PATTERN, "value: $value}", "unit_concept_id: OMOP|no-such, value: $value}", "unknown-code", "error",
-     "no convention", 12),
+     "no convention", 14),
     (PATTERN, "value: $value}", "modifies: $self.twin, value: $value}", "unknown-rendering", "error",
-     "names no rendering", 12),
-    (PATTERN, "value: $value}", 'value: {expr: "coalesce(valu, at)"}}', "unknown-slot", "error", "no slot 'valu'", 12),
+     "names no rendering", 14),
+    (PATTERN, "value: $value}", 'value: {expr: "coalesce(valu, at)"}}', "unknown-slot", "error", "no slot 'valu'", 14),
 ]  # fmt: skip
 
 
@@ -120,6 +126,13 @@ def test_a_planted_fault_is_found_in_its_line(
     assert mine[0].severity == severity
     if line is not None:
         assert mine[0].place == f"lung/{file}:{line}"
+
+
+def test_a_profile_fixes_its_code(edit: Edit) -> None:
+    edit(PATTERN, "mcode-tumor-marker-test: {needs: [at:day, 'value:code|quantity']}",
+         "mcode-ecog-performance-status: {needs: [at:day, 'value:integer']}")  # fmt: skip
+    told = found(edit(PATTERN, "  code: $code\n", "  code: LNC|85337-4\n"))
+    assert any(one.rule == "profile-code" and "fixes 'code' to 89247-1" in one.message for one in told)
 
 
 def test_errors_come_before_warnings_and_messages(edit: Edit) -> None:

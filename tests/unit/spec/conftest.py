@@ -61,6 +61,7 @@ PATTERNS = {
     "fhir:\n  resourceType: Observation\n"
     "  profile: {mcode-tumor-marker-test: {needs: [at:day, 'value:code|quantity']}}\n"
     "  code: $code\n  value[x]: $value\n  status: final\n  subject: $subject\n"
+    "  category: OBSCAT|laboratory\n  effective[x]: $at\n"
     "omop: {table: measurement, concept: $code, date: $at, value: $value}\n",
     "lesion": "about: A lesion.\nslots: {size: required, at: optional, of: {fact: [cancer], required: true}}\n"
     "fhir: {resourceType: Observation, status: final, code: LNC|21889-1, 'value[x]': $size}\n"

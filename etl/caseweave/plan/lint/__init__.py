@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from caseweave.issues import SEVERITIES
+from caseweave.plan.lint.claims import claims
 from caseweave.plan.lint.codes import codes
 from caseweave.plan.lint.examples import Outcome, RunExample, examples
 from caseweave.plan.lint.fhir import fhir
@@ -16,7 +17,7 @@ from caseweave.spec.models import Study
 
 __all__ = ["PASSES", "Knowledge", "LintFinding", "Outcome", "RowRule", "RunExample", "condition", "knowledge", "lint"]
 
-PASSES: tuple[Callable[[Knowledge], Iterator[LintFinding]], ...] = (whole, codes, rules, fhir, omop)
+PASSES: tuple[Callable[[Knowledge], Iterator[LintFinding]], ...] = (whole, codes, rules, fhir, claims, omop)
 
 
 def lint(
