@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
 from caseweave.version import __version__ as __version__
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from caseweave.api import Result as Result
     from caseweave.api import Study as Study
     from caseweave.api import list_studies as list_studies
@@ -30,7 +30,7 @@ _HOME = {
 __all__ = ["CaseweaveError", "Result", "Study", "__version__", "list_studies", "load_study"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name not in _HOME:
         raise AttributeError(f"module 'caseweave' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,15 +1,15 @@
 """The tree of errors: each carries its data, says whether a retry helps, and ends with the way out.
 
-    CaseweaveError
-    ├── UsageError            exit 2  the command, an option or a setting is wrong; nothing was done
-    │   └── MappingError      exit 2  a study, pattern, value set or rule is wrong; names file and line
-    ├── SourceError           exit 2  a file cannot be read; names the file and the reason
-    │   ├── SourceUnsupported         not a format Caseweave reads
-    │   ├── SourceDamaged             it claims a format but breaks it
-    │   ├── SourceTooLarge            larger than the limits allow
-    │   └── SourceProtected           needs a password, or the password is wrong
-    ├── TargetError           exit 3  a FHIR server, database or PACS failed; `deliver` resumes
-    └── Refusal               exit 4  done as asked, it would harm data
+CaseweaveError
+├── UsageError            exit 2  the command, an option or a setting is wrong; nothing was done
+│   └── MappingError      exit 2  a study, pattern, value set or rule is wrong; names file and line
+├── SourceError           exit 2  a file cannot be read; names the file and the reason
+│   ├── SourceUnsupported         not a format Caseweave reads
+│   ├── SourceDamaged             it claims a format but breaks it
+│   ├── SourceTooLarge            larger than the limits allow
+│   └── SourceProtected           needs a password, or the password is wrong
+├── TargetError           exit 3  a FHIR server, database or PACS failed; `deliver` resumes
+└── Refusal               exit 4  done as asked, it would harm data
 """
 
 from __future__ import annotations

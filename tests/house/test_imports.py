@@ -63,9 +63,7 @@ def test_heavy_imports_stand_inside_functions(path: Path) -> None:
     wanted = [
         (node.lineno, module)
         for node in top
-        for module in (
-            [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
-        )
+        for module in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
         if module.split(".")[0] in HEAVY
     ]
     assert wanted == []
@@ -137,3 +135,30 @@ def test_a_file_is_read_without_linux(without_linux: dict[str, str], tmp_path: P
     done = run_python(READ, str(path), environment=without_linux)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip() == "[[None, 'patient_id', 'AA-00001']]"
+
+
+RUN = """
+import datetime, os, sys
+from pathlib import Path
+from caseweave.run.pipeline import Options, run
+from caseweave.run.workspace import Workspace
+from caseweave.spec.loader import load_study
+assert not hasattr(os, "fork")
+study, form, folder, key = map(Path, sys.argv[1:])
+for _ in range(2):
+    outcome = run(load_study(study), [form], Workspace(folder), Options(key_file=key))
+    print(outcome.exit_code, outcome.manifest["facts"], outcome.manifest["targets"]["omop"]["new"])
+"""
+
+
+def test_a_form_is_run_twice_without_linux(without_linux: dict[str, str], tmp_path: Path) -> None:
+    from tests.unit.run.registry import STUDY, filled, workbook
+
+    form = workbook(tmp_path / "form.xlsx", filled())
+    arguments = (str(STUDY), str(form), str(tmp_path / "workspace"), str(tmp_path / "registry.key"))
+    done = run_python(RUN, *arguments, environment=without_linux)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = done.stdout.splitlines()
+    code, facts, new = first.split()
+    assert (code, int(facts) > 200, int(new) > 200) == ("0", True, True)
+    assert second == f"0 {facts} 0"

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,13 +90,12 @@ class Workspace:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the workspace for one process; another one is told to wait."""
-        path = self.private / "lock"
-        if sys.platform == "win32":
-            yield  # the ledger's own lock still keeps two writers apart
+        try:
+            import fcntl
+        except ImportError:  # not a Unix: the ledger's own lock still keeps two writers apart
+            yield
             return
-        import fcntl
-
-        with path.open("w") as file:
+        with (self.private / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
