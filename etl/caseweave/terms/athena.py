@@ -28,6 +28,8 @@ FILES: dict[str, tuple[str, ...]] = {
         "standard_concept",
         "concept_code",
         "invalid_reason",
+        "valid_start_date",
+        "valid_end_date",
     ),
     "CONCEPT_RELATIONSHIP.csv": ("concept_id_1", "concept_id_2", "relationship_id", "invalid_reason"),
     "VOCABULARY.csv": ("vocabulary_id", "vocabulary_version"),

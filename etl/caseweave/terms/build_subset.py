@@ -13,7 +13,7 @@ import csv
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from caseweave.assets import data_path
@@ -21,7 +21,7 @@ from caseweave.spec.yamlfile import Map, Node, Seq, read_yaml, walk
 from caseweave.terms.athena import Athena
 from caseweave.terms.concept import Concept
 from caseweave.terms.conventions import read_conventions
-from caseweave.terms.subset import COLUMNS, SUBSET_FILE
+from caseweave.terms.subset import COLUMNS, CONCEPT_COLUMNS, SUBSET_FILE
 from caseweave.terms.systems import displays, systems
 
 TOPOGRAPHY = re.compile(r"C\d\d\.\d")
@@ -195,7 +195,12 @@ def _row(concept: Concept, known: Material) -> list[str]:
         return "|".join(str(one) for one in sorted(ids) if one in known.concepts)
 
     to = str(concept.concept_id) if concept.standard else joined("Maps to")
-    return [*map(str, astuple(concept)), to, joined("Maps to value"), known.source(concept)]
+    return [
+        *(str(getattr(concept, name)) for name in CONCEPT_COLUMNS),
+        to,
+        joined("Maps to value"),
+        known.source(concept),
+    ]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ Link = Literal["Maps to", "Maps to value"]
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One row of CONCEPT (OMOP CDM, vocabulary tables)."""
+    """One row of CONCEPT (OMOP CDM, vocabulary tables); dates as Athena writes them."""
 
     concept_id: int
     concept_name: str
@@ -27,6 +27,8 @@ class Concept:
     standard_concept: str
     concept_code: str
     invalid_reason: str = ""
+    valid_start_date: str = "19700101"
+    valid_end_date: str = "20991231"
 
     @property
     def standard(self) -> bool:

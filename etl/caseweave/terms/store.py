@@ -15,12 +15,12 @@ from caseweave.terms.athena import AGAIN, Athena
 from caseweave.terms.concept import Concept, Link, Resolved, rank, resolve, telling
 
 # goes into the name of the file: an index of another layout is made anew
-VERSION = 1
+VERSION = 2
 LINKS: tuple[Link, ...] = ("Maps to", "Maps to value")
 SCHEMA = """
 CREATE TABLE concept (
     concept_id INTEGER PRIMARY KEY, concept_name TEXT, domain_id TEXT, vocabulary_id TEXT, concept_class_id TEXT,
-    standard_concept TEXT, concept_code TEXT, invalid_reason TEXT
+    standard_concept TEXT, concept_code TEXT, invalid_reason TEXT, valid_start_date TEXT, valid_end_date TEXT
 );
 CREATE VIEW usable AS SELECT concept_id FROM concept WHERE standard_concept = 'S' AND invalid_reason = '';
 CREATE TABLE link (
@@ -37,7 +37,7 @@ INDEXES = (
 )
 SELECT = (
     "SELECT concept_id, concept_name, domain_id, vocabulary_id, concept_class_id, standard_concept, concept_code,"
-    " invalid_reason FROM concept"
+    " invalid_reason, valid_start_date, valid_end_date FROM concept"
 )
 # how many names the index picks for each that is asked for, before they are ranked by likeness
 PICKED = 40
@@ -86,7 +86,7 @@ def _fill(part: Path, athena: Athena) -> None:
         # nobody sees the file before it is complete: no journal is needed
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA)
         database.execute("BEGIN")
-        _insert(database, "INSERT INTO concept VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _concepts(athena))
+        _insert(database, "INSERT INTO concept VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _concepts(athena))
         _insert(database, "INSERT OR IGNORE INTO link VALUES (?, ?, ?)", _links(athena))
         database.execute("INSERT INTO about VALUES (?)", (_release(athena),))
         for statement in INDEXES:

@@ -12,7 +12,8 @@ from caseweave.errors import MappingError
 from caseweave.terms.concept import Concept, Link, Resolved, rank, resolve, telling, words
 
 SUBSET_FILE = "omop_concepts.csv"
-CONCEPT_COLUMNS = tuple(one.name for one in fields(Concept))
+# nobody's list of seen concepts tells since when they are valid
+CONCEPT_COLUMNS = tuple(one.name for one in fields(Concept) if not one.name.startswith("valid_"))
 COLUMNS = (*CONCEPT_COLUMNS, "maps_to", "maps_to_value", "source")
 RELEASE = "Caseweave subset"
 

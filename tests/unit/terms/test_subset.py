@@ -25,7 +25,7 @@ def rows() -> list[dict[str, str]]:
 @cache
 def extract(folder: Path) -> dict[str, dict[str, str]]:
     with Athena(folder) as athena:
-        return {row[0]: dict(zip(CONCEPT_COLUMNS, row, strict=True)) for row in athena.rows("CONCEPT.csv")}
+        return {row[0]: dict(zip(CONCEPT_COLUMNS, row, strict=False)) for row in athena.rows("CONCEPT.csv")}
 
 
 @cache
