@@ -6,9 +6,9 @@ comparison; only a changed one is opened (DESIGN 4). It lies in the target itsel
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,16 +54,27 @@ class Difference:
         return bool(len(self.new) or len(self.changed) or len(self.vanished))
 
 
+class Statements(Protocol):
+    """What the ledger asks of a database; an SQLite connection does it as it is."""
+
+    def execute(self, query: str, arguments: Sequence[Any] = ..., /) -> Iterable[Any]: ...
+    def executemany(self, query: str, rows: Iterable[Sequence[Any]], /) -> object: ...
+
+
 @dataclass
 class Ledger:
-    """The ledger of one study and stream in one table of an SQLite database."""
+    """The ledger of one study and stream in one table, of an SQLite database unless a subclass says otherwise."""
 
-    connection: sqlite3.Connection
+    connection: Statements
     table: str
     study: str
     stream: str
 
     def __post_init__(self) -> None:
+        self.create()
+
+    def create(self) -> None:
+        """Make the table where it isn't there."""
         self.connection.execute(SCHEMA.format(table=self.table))
 
     def kinds(self, names: Iterable[str]) -> dict[str, int]:
@@ -117,6 +128,10 @@ class Ledger:
                 kept.append((*key, held.digest, held.first_date, held.last_date, held.records))
             else:
                 gone.append(key)
+        self.put(kept, gone)
+
+    def put(self, kept: Sequence[Sequence[object]], gone: Sequence[Sequence[str]]) -> None:
+        """Write whole rows, by their keys; and take rows out."""
         self.connection.executemany(f"INSERT OR REPLACE INTO {self.table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", kept)
         self.connection.executemany(
             f"DELETE FROM {self.table} WHERE subject = ? AND sheet = ? AND study = ? AND stream = ?", gone
