@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,10 +43,14 @@ def read_workbook(source: Path | IO[bytes], name: str, scans: Scans, limits: Lim
 
     try:
         workbook = calamine.load_workbook(source)
-        return tuple(
-            _read_sheet(workbook, index, entry, scans.get(entry.name) or scans.get(index), name, limits)
+        wanted = [
+            (index, entry)
             for index, entry in enumerate(workbook.sheets_metadata)
             if entry.typ == calamine.SheetTypeEnum.WorkSheet
+        ]
+        return tuple(
+            _grid(sheet, entry, scans.get(entry.name) or scans.get(index) or SheetScan(), name, limits)
+            for (index, entry), sheet in zip(wanted, _ahead(workbook, [index for index, _ in wanted]), strict=True)
         )
     except calamine.PasswordError as error:
         raise needs_password(name) from error
@@ -58,11 +63,21 @@ def by_content(path: Path, kind: str) -> Path | IO[bytes]:
     return path if path.suffix.lower() in _NAMED_RIGHT.get(kind, ()) else io.BytesIO(path.read_bytes())
 
 
-def _read_sheet(workbook: Any, index: int, entry: Any, scan: SheetScan | None, name: str, limits: Limits) -> Grid:
+def _ahead(workbook: Any, indexes: Sequence[int]) -> Iterator[Any]:
+    """The sheets in turn; the next one is parsed (in Rust, on another core) while this one is encoded."""
+    with ThreadPoolExecutor(max_workers=1) as parser:
+        coming = [parser.submit(workbook.get_sheet_by_index, index) for index in indexes[:1]]
+        for index in indexes[1:]:
+            sheet = coming.pop().result()
+            coming.append(parser.submit(workbook.get_sheet_by_index, index))
+            yield sheet
+        for last in coming:
+            yield last.result()
+
+
+def _grid(sheet: Any, entry: Any, scan: SheetScan, name: str, limits: Limits) -> Grid:
     import python_calamine as calamine
 
-    sheet = workbook.get_sheet_by_index(index)
-    scan = scan or SheetScan()
     merged = scan.merged or [(*first, *last) for first, last in sheet.merged_cell_ranges or ()]
     start = sheet.start
     builder = GridBuilder(
@@ -97,6 +112,10 @@ def needs_password(name: str, *, wrong: bool = False) -> SourceProtected:
 
 
 def _safe(error: Exception) -> str:
-    # calamine quotes parts of the document; a message must not hold what was typed
+    # calamine quotes parts of the document; a message must not hold what was typed, nor the name of a sheet
+    import python_calamine as calamine
+
+    if isinstance(error, calamine.WorksheetNotFound):
+        return "a sheet is listed that isn't there"
     text = str(error).split(":")[0].split("'")[0].split('"')[0].strip()
     return text[:60] or type(error).__name__

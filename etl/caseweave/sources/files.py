@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
 from caseweave.errors import SourceDamaged, SourceError, SourceUnsupported, UsageError
 
+# everything that reading a broken zip has been seen to raise
+BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ArithmeticError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 EXTENSIONS = frozenset({".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".xlsb", ".ods", ".csv", ".tsv"})
 READABLE = ".xlsx .xlsm .xltx .xltm .xls .xlsb .ods .csv .tsv"
 
@@ -120,7 +137,7 @@ def kind_of_zip(source: Path | IO[bytes], name: str) -> str:
     try:
         with zipfile.ZipFile(source) as archive:
             kind = _kind_of_parts(archive, name)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+    except BROKEN_ZIP as error:
         raise SourceDamaged(
             name, "it begins like a workbook but its zip directory can't be read", way_out="Save it again."
         ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import posixpath
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,22 +16,13 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from caseweave.errors import SourceDamaged, SourceTooLarge
+from caseweave.sources.files import BROKEN_ZIP
 from caseweave.sources.limits import MEGABYTE, Limits
 from caseweave.sources.sheetscan import SheetScan
 
 _SMALL_PART = 32 * MEGABYTE
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ElementTree.ParseError,
-    DefusedXmlException,
-    UnicodeError,
-    LookupError,
-    ValueError,
-)
+_BROKEN = (*BROKEN_ZIP, ElementTree.ParseError)
+_AGAIN = "Open it in Excel or LibreOffice and save it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +54,11 @@ def open_package(source: Path | IO[bytes], name: str, limits: Limits) -> Iterato
         with zipfile.ZipFile(source) as archive:
             check_zip(archive, name, limits)
             yield Parts(archive)
+    except DefusedXmlException as error:
+        reason = "a part of it declares a document type, as in an entity bomb"
+        raise SourceDamaged(name, reason, way_out=_AGAIN) from error
     except _BROKEN as error:
-        raise SourceDamaged(
-            name,
-            f"a part of the workbook can't be read ({type(error).__name__})",
-            way_out="Open it in Excel or LibreOffice and save it again.",
-        ) from error
+        raise SourceDamaged(name, "a part of the workbook is broken", way_out=_AGAIN) from error
 
 
 class Parts:
@@ -115,14 +104,16 @@ class Parts:
         return found
 
     def modified(self, part: str, element: str) -> datetime.datetime | None:
-        """The moment of the last saving that the document's properties tell, in UTC where they say so."""
+        """The moment of the last saving that the document's properties tell; without a zone it is taken as UTC."""
         if part not in self:
             return None
         try:
             found = next(iter(all_named(self.xml(part), element)), None)
-            return datetime.datetime.fromisoformat((found.text or "").strip()) if found is not None else None
+            moment = datetime.datetime.fromisoformat((found.text or "").strip()) if found is not None else None
         except (ValueError, SyntaxError, DefusedXmlException):
             return None  # the properties are decoration, a workbook lives without them
+        # OpenDocument tells no zone; moments with and without one can't be compared
+        return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def all_named(tree: Element, name: str) -> list[Element]:

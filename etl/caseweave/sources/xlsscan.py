@@ -25,6 +25,9 @@ from caseweave.sources.xlsnumbers import numbers_of, styles_of
 _BOF, _EOF, _SHEET, _DATES, _FILEPASS = 0x0809, 0x000A, 0x0085, 0x0022, 0x002F
 _ERROR, _FORMULA = 0x0205, 0x0006
 _HEAD = struct.Struct("<HH")
+_PROPERTIES, _LAST_SAVED = "\x05SummaryInformation", 13
+_LONG, _TWO_LONGS, _FILETIME = struct.Struct("<I"), struct.Struct("<II"), struct.Struct("<Q")
+_FILETIME_EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)
 _BROKEN = (OSError, struct.error, IndexError, ValueError, LookupError, TypeError)
 
 
@@ -55,8 +58,25 @@ def _stream(source: Path | IO[bytes]) -> tuple[bytes, datetime.datetime | None]:
     with olefile.OleFileIO(data) as container:
         stream = next(name for name in ("Workbook", "Book") if container.exists(name))
         content: bytes = container.openstream(stream).read()
-        modified = container.get_metadata().last_saved_time
-    return content, modified if isinstance(modified, datetime.datetime) else None
+        properties = b""
+        if container.exists(_PROPERTIES):
+            properties = container.openstream(_PROPERTIES).read()
+    return content, _saved(properties)
+
+
+def _saved(properties: bytes) -> datetime.datetime | None:
+    """The moment of the last saving (MS-OLEPS 2.18); read by hand, a damaged set of properties can hold a parser up."""
+    try:
+        (section,) = _LONG.unpack_from(properties, 44)
+        (count,) = _LONG.unpack_from(properties, section + 4)
+        for number in range(min(count, 64)):
+            key, at = _TWO_LONGS.unpack_from(properties, section + 8 + 8 * number)
+            if key == _LAST_SAVED:
+                (ticks,) = _FILETIME.unpack_from(properties, section + at + 4)
+                return _FILETIME_EPOCH + datetime.timedelta(microseconds=ticks // 10) if ticks else None
+    except (struct.error, OverflowError):
+        return None
+    return None
 
 
 def _scan(content: bytes, modified: datetime.datetime | None) -> WorkbookScan:

@@ -170,3 +170,11 @@ def test_a_percent_is_read_as_it_is_shown(tmp_path: Path) -> None:
     workbook.save(tmp_path / "a.xlsx")
     found = [row[0] for row in rows_of(read_one(tmp_path / "a.xlsx").grids[0])]
     assert found == ["45%", "29%", "100%", "-0.5%", 0.45, 45, "NA"]
+
+
+def test_a_workbook_without_a_worksheet_has_no_grids(tmp_path: Path) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.create_chartsheet("chart")
+    workbook.remove(workbook["Sheet"])
+    workbook.save(tmp_path / "a.xlsx")
+    assert read_one(tmp_path / "a.xlsx").grids == ()
