@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import orjson
 
 from caseweave.terms.systems import System
-from caseweave.values.types import Code, Coding, Integer, Missing, Quantity, Value
+from caseweave.values.types import Code, Coding, Integer, Missing, Quantity, Text, Value
 
 # how `coding` is asked for all codings of a value: it repeats, and each system says the same in its own code
 MANY_CODINGS = "Codings"
@@ -80,6 +82,23 @@ def _count(value: Integer, coder: Coder) -> object:
     return _quantity(Quantity(str(value.number), "1"), coder)
 
 
+def _age(value: Quantity, coder: Coder) -> object:
+    # R4, age-1: nobody is 0 years old
+    return _quantity(value, coder) if Decimal(value.number) > 0 else None
+
+
+def _whole(value: Quantity | Integer, least: int | None = None) -> int | None:
+    """A whole number; None for half a session, or for one that is only known to be less than another."""
+    if isinstance(value, Quantity) and (value.comparator or Decimal(value.number) % 1):
+        return None
+    number = int(Decimal(value.number))
+    return None if least is not None and number < least else number
+
+
+def _spelled(pattern: str) -> Callable[[Text, Coder], str | None]:
+    return lambda value, coder: value.text if re.fullmatch(pattern, value.text) else None
+
+
 # (kind, FHIR type) -> how it is written; what isn't here can't be written so, and the linter says it
 WRITERS: dict[tuple[str, str], Callable[[object, Coder], object]] = {}
 
@@ -94,14 +113,19 @@ _register("code", MANY_CODINGS, _codings)
 _register("code", "code", _code)
 _register("code", "string markdown", _label)
 _register("code", "Annotation", lambda value, coder: {"text": _label(value, coder)})
-_register("quantity", "Quantity SimpleQuantity Age Duration", _quantity)
-_register("quantity", "decimal", lambda value, coder: decimal(value.number))
-_register("quantity", "integer unsignedInt positiveInt", lambda value, coder: int(float(value.number)))
-_register("integer", "integer unsignedInt positiveInt", lambda value, coder: value.number)
+_register("quantity", "Quantity SimpleQuantity Duration", _quantity)
+_register("quantity", "Age", _age)
+_register("quantity", "decimal", lambda value, coder: None if value.comparator else decimal(value.number))
+_register("quantity integer", "integer", lambda value, coder: _whole(value))
+_register("quantity integer", "unsignedInt", lambda value, coder: _whole(value, 0))
+_register("quantity integer", "positiveInt", lambda value, coder: _whole(value, 1))
 _register("integer", "Quantity SimpleQuantity", _count)
 _register("integer", "decimal", lambda value, coder: value.number)
 _register("integer", "string", lambda value, coder: str(value.number))
-_register("text", "string markdown code uri url id oid canonical base64Binary", lambda value, coder: value.text)
+_register("text", "string markdown", lambda value, coder: value.text)
+_register("text", "code", _spelled(r"\S+(\s\S+)*"))
+_register("text", "id", _spelled(r"[A-Za-z0-9\-.]{1,64}"))
+_register("text", "uri url oid canonical", _spelled(r"\S+"))
 _register("text", "CodeableConcept Annotation", lambda value, coder: {"text": value.text})
 _register("boolean", "boolean", lambda value, coder: value.truth)
 _register("day month year", "dateTime date", lambda value, coder: value.iso)
@@ -109,9 +133,23 @@ _register("day", "instant", lambda value, coder: f"{value.iso}T00:00:00Z")
 _register("day month year", "string", lambda value, coder: value.iso)
 _register("missing", "CodeableConcept", lambda value, coder: _concept(absent_reason(value), coder))
 
+# a code of which no system has a url is its text, to FHIR
+for _type in ("CodeableConcept", "Coding", MANY_CODINGS, "string", "markdown", "Annotation"):
+    WRITERS["label", _type] = WRITERS["code", _type]
+# pairs of which some values can't be written: those are left out
+FUSSY = frozenset(
+    {
+        *(("quantity", one) for one in ("Age", "decimal", "integer", "unsignedInt", "positiveInt")),
+        *(("integer", one) for one in ("unsignedInt", "positiveInt")),
+        *(("text", one) for one in ("code", "id", "uri", "url", "oid", "canonical")),
+        ("code", "Coding"),
+    }
+)
+
 # which types a choice element takes for each kind, the best first
 CHOICES: dict[str, tuple[str, ...]] = {
     "code": ("CodeableConcept", "Coding", "string"),
+    "label": ("CodeableConcept", "string"),
     "quantity": ("Quantity", "SimpleQuantity", "Age", "Duration", "decimal"),
     "integer": ("integer", "unsignedInt", "positiveInt", "Quantity"),
     "text": ("string", "CodeableConcept", "Annotation"),
@@ -121,6 +159,19 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "year": ("dateTime", "date"),
     "link": ("Reference",),
 }
+
+
+def chosen_type(kind: str, types: Sequence[str], choice: bool) -> str | None:
+    """The type as which a kind is written in an element; None where the element can't hold it.
+
+    >>> chosen_type("quantity", ("dateTime", "Age", "string"), True)
+    'Age'
+
+    Arguments: `types` that the element takes; `choice` says that its name depends on the type.
+    """
+    if choice:
+        return next((one for one in CHOICES.get(kind, ()) if one in types), None)
+    return next((one for one in types if (kind, one) in WRITERS or (kind, one) == ("link", "Reference")), None)
 
 
 def absent_reason(value: Missing) -> Code:

@@ -14,9 +14,20 @@ from caseweave.plan.variants import combine
 from caseweave.shapes.fhir import FhirShapes
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.pattern import Rendering
+from caseweave.targets.fhir.conditions import where
 from caseweave.targets.fhir.fragments import Coder, fragments
-from caseweave.targets.fhir.tree import Assembler, Hole, Piece, Tree, compile_tree, slots_of
-from caseweave.values.types import Boolean, Value
+from caseweave.targets.fhir.tree import (
+    Assembler,
+    Condition,
+    Hole,
+    Piece,
+    Reversed,
+    Tree,
+    Unwritable,
+    compile_tree,
+    slots_of,
+)
+from caseweave.values.types import Boolean, Code, Value
 
 STUDY_TAG = "urn:caseweave:study"
 PRESENT: tuple[Value | None, ...] = (None, Boolean(True))
@@ -137,17 +148,19 @@ class _Shape:
         self.slots = sorted(slot for slot in needed if slot in batch.slots)
         self.links = sorted(slot for slot in needed if slot.partition(".")[0] in batch.links)
         self.siblings = sorted(slot for slot in needed if slot.startswith("self."))
-        self.kinds = {slot: _kinds(batch.slots[slot].values) for slot in self.slots}
+        self.kinds = {slot: _kinds(batch.slots[slot].values, settings.coder) for slot in self.slots}
         columns = self.renderer.columns(batch)
         self.columns: list[Indices] = [
             *(self.kinds[slot][1][batch.slots[slot].codes[self.which]] for slot in self.slots),
             *(self.linked(slot)[self.which] for slot in self.links),
             *(self.sibling(slot)[self.which].astype(np.int32) for slot in self.siblings),
-            *(
-                holds(c, columns, len(batch), settings.presence)[self.which].astype(np.int32)
-                for c in self.compiled.tree.conditions
-            ),
+            *(self.condition(one, columns)[self.which].astype(np.int32) for one in self.compiled.tree.conditions),
         ]
+
+    def condition(self, one: Condition, columns: Mapping[str, SlotColumn]) -> Mask:
+        if isinstance(one, Unwritable | Reversed):
+            return where(one, self.batch.slots, len(self.batch), self.renderer.settings.coder)
+        return holds(one, columns, len(self.batch), self.renderer.settings.presence)
 
     def linked(self, slot: str) -> Indices:
         """For each fact, which rendering of the linked fact it can refer to, plus one; 0 where none."""
@@ -183,7 +196,9 @@ class _Shape:
             kinds, [bool(flag) for flag in rest], settings.emit_missing, rendering.file, rendering.line
         )
         pieces = assembler.whole(self.compiled.tree.root, context_has_reason=self.has_reason())
-        head = self.head([claim.profile for claim in rendering.profiles if claim.holds(kinds)])
+        # a code that no system of FHIR knows is a text to a profile
+        claimed = {slot: "text" if kind == "label" else kind for slot, kind in kinds.items()}
+        head = self.head([claim.profile for claim in rendering.profiles if claim.holds(claimed)])
         body = [b"{}"] if pieces is None else pieces
         first: list[Piece] = [head, b"," if len(body) > 2 else b"", *body[1:]]
         return self.fill(
@@ -263,11 +278,17 @@ def _place(compiled: Sequence[Compiled], name: str) -> int:
     return next(place for place, one in enumerate(compiled) if one.rendering.name == name)
 
 
-def _kinds(values: Sequence[Value | None]) -> tuple[list[str], Indices]:
+def _kinds(values: Sequence[Value | None], coder: Coder) -> tuple[list[str], Indices]:
     """The kinds that occur among distinct values, and for each value the number of its kind (0 is absent)."""
     numbers: dict[str, int] = {"": 0}
-    found = [numbers.setdefault("" if value is None else value.kind, len(numbers)) for value in values]
+    found = [numbers.setdefault(_kind(value, coder), len(numbers)) for value in values]
     return list(numbers), np.array(found, dtype=np.int32)
+
+
+def _kind(value: Value | None, coder: Coder) -> str:
+    if isinstance(value, Code) and not coder.codings(value):
+        return "label"
+    return "" if value is None else value.kind
 
 
 def _first_true(masks: Sequence[Mask], size: int) -> Indices:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from caseweave.errors import MappingError
 from caseweave.shapes.fhir import Element, FhirShapes
 from caseweave.spec.expression import Expression, parse
-from caseweave.targets.fhir.fragments import CHOICES, MANY_CODINGS, WRITERS, Coder, fragment
+from caseweave.targets.fhir.fragments import CHOICES, FUSSY, MANY_CODINGS, Coder, chosen_type, fragment
 from caseweave.values.types import Code, Coding
 
 SLOT = re.compile(r"\$([a-z]\w*)(?:\.([a-z][\w-]*))?")
@@ -36,11 +36,15 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A slot; `types` are what the element allows, `choice` says that the key depends on the kind."""
+    """A slot; `types` are what the element allows, `choice` says that the key depends on the kind.
+
+    `drop` are numbers of conditions: where one holds, the value can't stand here and the element is left out.
+    """
 
     slot: str
     types: tuple[str, ...]
     choice: bool
+    drop: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,32 @@ Node = Constant | Slot | Object
 
 
 @dataclass(frozen=True, slots=True)
+class Unwritable:
+    """Where a slot's value is none of what an element takes: 0 where it wants a positive number, half a session."""
+
+    slot: str
+    types: tuple[str, ...]
+    choice: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """Where a period would end before it starts (R4, per-1: no server takes it); the rules of the form tell of it."""
+
+    start: str
+    end: str
+
+
+Condition = Expression | Unwritable | Reversed
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
     """A whole resource: its type, its object, and the conditions that its parts hang on."""
 
     resource_type: str
     root: Object
-    conditions: tuple[Expression, ...]
+    conditions: tuple[Condition, ...]
 
 
 @dataclass
@@ -95,7 +119,7 @@ class _Compiler:
     extensions: Mapping[str, str]
     file: str
     line: int
-    conditions: list[Expression]
+    conditions: list[Condition]
 
     def error(self, problem: str, way_out: str) -> MappingError:
         return MappingError(self.file, self.line, problem, way_out=way_out)
@@ -118,7 +142,7 @@ class _Compiler:
                 )
             else:
                 entries.append(self.entry(str(key), value, context))
-        return Object(tuple(entries))
+        return Object(tuple(_in_order(entries, self.conditions) if context == "Period" else entries))
 
     def entry(self, key: str, value: object, context: str) -> Entry:
         sliced = SLICE.fullmatch(key)
@@ -152,7 +176,11 @@ class _Compiler:
             return self.whole(value, f"{context}.{name}" if not types or types[0] in BACKBONE else types[0])
         slot = SLOT.fullmatch(value) if isinstance(value, str) else None
         if slot:
-            return Slot(slot[1] + (f".{slot[2]}" if slot[2] else ""), types, choice)
+            name = slot[1] + (f".{slot[2]}" if slot[2] else "")
+            pairs = {(kind, chosen_type(kind, types, choice)) for kind in CHOICES}
+            if not pairs & FUSSY or (element.max == "*" and types == ("Coding",)):
+                return Slot(name, types, choice)
+            return Slot(name, types, choice, (_number(self.conditions, Unwritable(name, types, choice)),))
         return Constant(self.literal(value, types, f"{context}.{name}"))
 
     def literal(self, value: object, types: tuple[str, ...], path: str) -> bytes:
@@ -171,6 +199,21 @@ class _Compiler:
         if isinstance(value, bool | int | float):
             return orjson.dumps(bool(value) if isinstance(value, bool) else value + 0)
         raise self.error(f"{path} can't be {value!r}", "Write a literal, SYSTEM|code or $slot.")
+
+
+def _number(conditions: list[Condition], one: Condition) -> int:
+    conditions.append(one)
+    return len(conditions) - 1
+
+
+def _in_order(entries: Sequence[Entry | First | If], conditions: list[Condition]) -> list[Entry | First | If]:
+    """The entries of a period whose end is left out where it comes before the start."""
+    slots = {one.key: one.nodes[0] for one in entries if isinstance(one, Entry)}
+    start, end = slots.get("start"), slots.get("end")
+    if not isinstance(start, Slot) or not isinstance(end, Slot):
+        return list(entries)
+    guarded = replace(end, drop=(*end.drop, _number(conditions, Reversed(start.slot, end.slot))))
+    return [replace(one, nodes=(guarded,)) if isinstance(one, Entry) and one.key == "end" else one for one in entries]
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -262,30 +305,26 @@ class Assembler:
         if isinstance(child, Object):
             return entry.key, self.whole(child), _has_slots(child)
         kind = self.kinds.get(child.slot)
-        if kind is None:
+        if kind is None or any(self.conditions[number] for number in child.drop):
             return entry.key, None, True
         if kind == "missing":
             if entry.key == "value[x]" and reason and self.emit_missing:
                 return "dataAbsentReason", [Hole(child.slot, "CodeableConcept")], True
             return entry.key, None, True
-        wanted = (
-            [t for t in CHOICES.get(kind, ()) if t in child.types]
-            if child.choice
-            else [t for t in child.types if (kind, t) in WRITERS or (kind, t) == ("link", "Reference")]
-        )
-        if not wanted and not child.choice:
+        wanted = chosen_type(kind, child.types, child.choice)
+        if wanted is None and not child.choice and kind != "label":
             raise MappingError(
                 self.file,
                 self.line,
                 f"slot '{child.slot}' holds a {kind}, which '{entry.key}' can't",
                 way_out=f"It takes {' or '.join(child.types)}.",
             )
-        if not wanted:  # an interval where FHIR wants a date, say: FHIR keeps what is true and invents nothing
+        if wanted is None:  # an interval where FHIR wants a date, say: FHIR keeps what is true and invents nothing
             return entry.key, None, True
-        if wanted[0] == "Coding" and entry.many:
+        if wanted == "Coding" and entry.many:
             return entry.key, [Hole(child.slot, MANY_CODINGS)], True
-        key = entry.key[:-3] + wanted[0][0].upper() + wanted[0][1:] if child.choice else entry.key
-        return key, [Hole(child.slot, wanted[0])], True
+        key = entry.key[:-3] + wanted[0].upper() + wanted[1:] if child.choice else entry.key
+        return key, [Hole(child.slot, wanted)], True
 
     def complete(self, node: Object) -> bool:
         """Whether every slot of a partial object is there."""
