@@ -139,7 +139,10 @@ class Result:
         """OMOP rows as DataFrames with the CDM's columns, integers counted from 1."""
         with SqliteDatabase(None, self._conversion.omop.settings.shapes) as database:
             write_to(database, self._conversion)
-            return OmopTables({name: _frame(database, name) for name in database.count()}, database.shapes)
+            vocabulary = ("concept", "vocabulary", "domain", "concept_class")
+            return OmopTables(
+                {name: _frame(database, name) for name in (*database.count(), *vocabulary)}, database.shapes
+            )
 
     @cached_property
     def fhir(self) -> FhirResources:

@@ -27,6 +27,8 @@ from caseweave.targets.omop.about import describe
 from caseweave.targets.omop.concepts import Concepts
 from caseweave.targets.omop.fill import OmopSettings
 from caseweave.targets.omop.rows import OmopBuilder
+from caseweave.targets.omop.sqlite import SqliteDatabase
+from caseweave.targets.omop.vocabulary import write_vocabulary
 from caseweave.targets.omop.write import Database, OmopWriter
 from caseweave.targets.scope import Scope
 from caseweave.terms import Systems, Terms, conventions, displays, systems
@@ -212,6 +214,8 @@ def write_to(
 ) -> tuple[Difference, Counter[str]]:
     """Write a conversion's rows to an OMOP database; the caller commits."""
     writer = OmopWriter(conversion.omop, conversion.content_key, scope or conversion.scope())
+    if isinstance(database, SqliteDatabase):  # a server's vocabulary is its owner's
+        write_vocabulary(database, conversion.omop, conversion.terms)
     change = writer.write(database, conversion.study.name, stream)
     conversion.describe(database)
     return change, writer.written

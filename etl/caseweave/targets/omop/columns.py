@@ -72,6 +72,21 @@ def last_day(value: Value) -> str | None:
     return value.last_day().isoformat() if isinstance(value, PartialDate) else None
 
 
+def not_before(start: Lookup, end: Lookup, *, needed: bool) -> Lookup:
+    """End dates of which none comes before its start: such a one is the start where an end is `needed`, else null.
+
+    A partial end, whose first day counts, comes into it too; a real contradiction is told by the rules of the form.
+    """
+    first = np.array([str(value or "") for value in start.values])[start.codes]
+    last = np.array([str(value or "9999") for value in end.values])[end.codes]
+    wrong = last < first
+    if not wrong.any():
+        return end
+    instead = start.codes + len(end.values) if needed else np.full(len(wrong), len(end.values))
+    values = [*end.values, *(start.values if needed else [None])]
+    return Lookup(np.where(wrong, instead, end.codes).astype(np.int32), values)
+
+
 DAYS_PER = {"d": 1, "wk": 7}
 MONTHS_PER = {"mo": 1, "a": 12}
 

@@ -30,6 +30,7 @@ from caseweave.targets.omop.columns import (
     first_day,
     last_day,
     lookup,
+    not_before,
     number_of,
     said,
     text_of,
@@ -117,6 +118,9 @@ class ColumnFiller:
             columns[table.date] = Constant(self.builder.settings.anchor.isoformat())
         if table.end_date and table.end_date not in columns and self.required(table, table.end_date) and table.date:
             columns[table.end_date] = columns.get(table.date, Constant(None))
+        start, end = columns.get(table.date or ""), columns.get(table.end_date or "")
+        if table.end_date and isinstance(start, Lookup) and isinstance(end, Lookup):
+            columns[table.end_date] = not_before(start, end, needed=self.required(table, table.end_date))
         for column in table.fields:
             # a concept that nobody gave is 0, "No matching concept", where the CDM wants one; without the row's own
             # concept there is no row

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from caseweave.shapes.omop import OmopShapes
 from caseweave.targets.ledger import Ledger
-from caseweave.targets.omop.ddl import create_statements
+from caseweave.targets.omop.ddl import VOCABULARY_TABLES, create_statements
 
 
 class SqliteDatabase:
@@ -79,9 +79,10 @@ class SqliteDatabase:
         return self.connection.execute(query, arguments).fetchall()
 
     def count(self) -> dict[str, int]:
-        """Rows per table, empty ones left out."""
+        """Rows per table, empty ones left out, and those of the vocabulary, which tell of no patient."""
         counts = {
             name: int(self.connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0])
             for name in self.shapes.tables
+            if name not in VOCABULARY_TABLES
         }
         return {name: count for name, count in counts.items() if count}

@@ -194,7 +194,7 @@ class OmopWriter:
         above = {
             kind: database.largest(table.name, table.id_column)
             for kind, table in enumerate(self.tables)
-            if table.id_column
+            if table.id_column and (change.new.kind == kind).any()
         }
         new = change.new.with_integers(allocate(change.new, above))
         integers.put(new)
