@@ -13,8 +13,8 @@ from caseweave.values.grid import column_letters
 
 STUDY = Path(__file__).parent / "national"
 EPOCH = datetime.date(1899, 12, 30)
-# about 9.2 rows and 157 cells a patient: 230,000 rows and 3.9 million cells for 25,000
-DIAGNOSES, COURSES, VISITS = 1.2, 3, 4
+# 9.2 rows and 156 filled cells a patient: 230,000 rows and 3.9 million cells for 25,000
+COURSES, VISITS = 3, 4
 
 Cell = str | int | float | datetime.date | None
 
@@ -24,8 +24,11 @@ def _day(chance: random.Random, first: int, last: int) -> datetime.date:
 
 
 def _value(chance: random.Random, name: str) -> Cell:
-    kind = VALUES.get(name)
-    return kind(chance) if kind else None
+    kind, luck = VALUES[name], chance.random()
+    # what no form is without: a cell in fifty is blank, one in a hundred says that nothing was measured
+    if name not in REQUIRED and luck < 0.03:
+        return None if luck < 0.02 else "ND"
+    return kind(chance)
 
 
 def _number(low: float, high: float, digits: int) -> Callable[[random.Random], Cell]:
@@ -36,6 +39,7 @@ def _one_of(*options: str) -> Callable[[random.Random], Cell]:
     return lambda chance: chance.choice(options)
 
 
+REQUIRED = {"sex", "birth_date", "laterality", "histology", "drug"}
 YES_NO = _one_of("yes", "no", "no", "no")
 VALUES: dict[str, Callable[[random.Random], Cell]] = {
     "sex": _one_of(*["female"] * 99, "male"), "birth_date": lambda chance: _day(chance, 1930, 1990),
@@ -46,8 +50,8 @@ VALUES: dict[str, Callable[[random.Random], Cell]] = {
     "her2": _one_of("positive", "negative"), "er_percent": _number(0, 100, 0), "pr_percent": _number(0, 100, 0),
     "her2_ratio": _number(1, 6, 1), "ki67": _number(1, 90, 0), "ca153": _number(5, 60, 1),
     "creatinine": _number(0.5, 1.6, 2), "platelets": _number(120, 420, 0), "leukocytes": _number(2, 14, 1),
-    "systolic": _number(95, 170, 0), "drug": _one_of("doxorubicin", "cyclophosphamide", "docetaxel", "paclitaxel"),
-    "comments": lambda chance: None,
+    "systolic": _number(95, 170, 0), "diastolic": _number(60, 105, 0), "temperature": _number(36, 38, 1), "drug": _one_of("doxorubicin", "cyclophosphamide", "docetaxel", "paclitaxel"),
+    "comments": lambda chance: f"seen by doctor {chance.randrange(400)}",
     **dict.fromkeys(["diabetes", "hypertension", "obesity", "asthma", "screening", "lvi", "multifocal", "nausea",
                      "neutropenia", "response", "fatigue", "pain", "lymphedema", "hot_flushes", "working"], YES_NO),
 }  # fmt: skip
@@ -60,7 +64,9 @@ def rows(sheet: str, columns: list[str], patients: int) -> Iterator[list[Cell]]:
         chance = random.Random(f"{sheet} {number}")
         patient = f"P{number:07d}"
         diagnosed = _day(random.Random(f"diagnosed {number}"), 2005, 2018)
-        count = {"demographics": 1, "diagnosis": 1 + (number % 5 == 0), "treatment": COURSES, "follow-up": VISITS}[sheet]
+        count = {"demographics": 1, "diagnosis": 1 + (number % 5 == 0), "treatment": COURSES, "follow-up": VISITS}[
+            sheet
+        ]
         for place in range(count):
             dated = diagnosed + datetime.timedelta(days=180 * place)
             fixed: dict[str, Cell] = {
@@ -87,7 +93,9 @@ def write(path: Path, sheets: dict[str, list[str]], patients: int) -> tuple[int,
                 file.write(b"</sheetData></worksheet>")
         names = "".join(f'<sheet name="{sheet.capitalize()}" sheetId="{n}" r:id="r{n}"/>'
                         for n, sheet in enumerate(sheets, start=1))  # fmt: skip
-        archive.writestr("xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{REL}"><sheets>{names}</sheets></workbook>')
+        archive.writestr(
+            "xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{REL}"><sheets>{names}</sheets></workbook>'
+        )
         strings = "".join(f"<si><t>{escape(text)}</t></si>" for text in shared)
         archive.writestr("xl/sharedStrings.xml", f'<sst xmlns="{MAIN}">{strings}</sst>')
         archive.writestr("xl/styles.xml", STYLES)

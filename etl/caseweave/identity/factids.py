@@ -1,4 +1,4 @@
-"""Ids of facts and hashes of their content, all keyed: a bare hash of a date could be guessed.
+"""Ids of facts, keyed: a bare hash of a date could be guessed.
 
 A fact id doesn't depend on the order or division of the input, on values, or on a study's version, only on
 what it is about. Everything here is BLAKE2b (RFC 7693) in its keyed mode under a key derived per purpose.
@@ -17,88 +17,85 @@ from caseweave.identity.subjects import netstrings
 
 FACT_ID_LENGTH = 32  # base32 characters of 20 bytes: leaves room for a rendering name in a FHIR id (64)
 _DIGEST = 20
-_CONTENT = 16
 _ALPHABET = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype=np.uint8)
-_BLOCK = 65536
+_BLOCK = 8192
+
+RawIds = npt.NDArray[np.uint8]
+Letters = npt.NDArray[np.bytes_]
+
+
+def messages(subjects: Sequence[str], occurrences: Sequence[str]) -> list[bytes]:
+    """What the ids of facts are hashed from: netstrings of the pseudonym and of what tells the patient's facts apart.
+
+    >>> messages(["p1", "p2"], ["7", ""])
+    [b'2:p11:7', b'2:p20:']
+
+    They are the same for all statements of a sheet, so that they are made once. Raises ValueError when the arguments
+    differ in length.
+    """
+    pairs = zip(subjects, occurrences, strict=True)
+    return [f"{len(a)}:{a}{len(b)}:{b}".encode("utf-8", "surrogatepass") for a, b in pairs]
+
+
+def fact_digests(key: ProjectKey, study: str, statement: str, about: Iterable[bytes]) -> RawIds:
+    """Return the raw ids of one statement's facts, 20 bytes each.
+
+    >>> fact_digests(ProjectKey("breast", bytes(32)), "breast", "diagnosis.cancer", messages(["p1"], [""])).shape
+    (1, 20)
+
+    Arguments: `statement` is `sheet.name` with its repeat; `about` as `messages` makes them.
+    """
+    # one derived key per batch instead of a prefix
+    return _digests(key.subkey("fact", netstrings(study, statement)), about)
+
+
+def patient_digests(key: ProjectKey, subjects: Sequence[str]) -> RawIds:
+    """Return the raw ids of the patients' own facts, of the subject alone: a project's studies share one Patient.
+
+    >>> len(patient_digests(ProjectKey("breast", bytes(32)), ["p1"]))
+    1
+    """
+    return _digests(key.subkey("patient"), (netstrings(subject) for subject in subjects))
 
 
 def fact_ids(
-    key: ProjectKey,
-    study: str,
-    statement: str,
-    subjects: Sequence[str],
-    occurrences: Sequence[str] | None = None,
-) -> npt.NDArray[np.bytes_]:
+    key: ProjectKey, study: str, statement: str, subjects: Sequence[str], occurrences: Sequence[str] | None = None
+) -> Letters:
     """Return the ids of one statement's facts, in the order of the subjects, as an array of 32 letters each.
 
     >>> fact_ids(ProjectKey("breast", bytes(32)), "breast", "diagnosis.cancer", ["p1", "p2"]).tolist()
     [b'742tcy572yedgdrob6yrcwf2jsrvd6sm', b'3asmazshgktkdgzamb6eptxwx454gcme']
 
-    Arguments: `statement` is `sheet.name` with its repeat; `subjects` are pseudonyms; `occurrences` tell
-    facts of one statement and subject apart, None where there is one each. Raises ValueError when the two
-    differ in length.
+    Arguments: `subjects` are pseudonyms; `occurrences` tell facts of one statement and subject apart, None where there
+    is one each. Raises ValueError when the two differ in length.
     """
-    # one derived key per batch instead of a prefix, and a copy of the state that has absorbed it
-    batch = key.subkey("fact", netstrings(study, statement))
-    start = hashlib.blake2b(key=batch, digest_size=_DIGEST).copy
-    if occurrences is None:
-        texts = [f"{len(subject)}:{subject}0:" for subject in subjects]
-    else:
-        pairs = zip(subjects, occurrences, strict=True)
-        texts = [f"{len(subject)}:{subject}{len(occurrence)}:{occurrence}" for subject, occurrence in pairs]
-    digests = []
-    for text in texts:
-        state = start()
-        state.update(text.encode("utf-8", "surrogatepass"))
-        digests.append(state.digest())
-    return _base32(b"".join(digests))
+    about = messages(subjects, [""] * len(subjects) if occurrences is None else occurrences)
+    return letters(fact_digests(key, study, statement, about))
 
 
-def patient_fact_id(key: ProjectKey, subject: str) -> str:
-    """Return the id of the patient's own fact, of the subject alone: a project's studies share one Patient.
+def letters(raw: RawIds) -> Letters:
+    """Write raw ids as 32 lower-case base32 characters each (RFC 4648 order, no padding needed).
 
-    >>> len(patient_fact_id(ProjectKey("breast", bytes(32)), "p1"))
-    32
+    >>> letters(np.zeros((1, 20), dtype=np.uint8)).tolist()
+    [b'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']
     """
-    digest = hashlib.blake2b(netstrings(subject), key=key.subkey("patient"), digest_size=_DIGEST).digest()
-    text: bytes = _base32(digest)[0]
-    return text.decode("ascii")
-
-
-def content_hashes(key: ProjectKey, contents: Iterable[bytes]) -> list[bytes]:
-    """Hash what was rendered, 16 bytes each: equal hashes mean that a target holds the content already.
-
-    >>> [len(found) for found in content_hashes(ProjectKey("breast", bytes(32)), [b"{}", b"[]"])]
-    [16, 16]
-    """
-    derived = key.subkey("content")
-    blake2b = hashlib.blake2b
-    return [blake2b(content, key=derived, digest_size=_CONTENT).digest() for content in contents]
-
-
-def unit_digest(pairs: Iterable[tuple[str, bytes]]) -> bytes:
-    """Digest a unit of the ledger from its facts' ids and content hashes, whatever their order.
-
-    >>> unit_digest([("a", b"1"), ("b", b"2")]) == unit_digest([("b", b"2"), ("a", b"1")])
-    True
-
-    Both parts of a pair are keyed already, so that the digest needs no key of its own.
-    """
-    state = hashlib.blake2b(digest_size=_CONTENT)
-    for name, content in sorted(pairs):
-        state.update(netstrings(name) + b"%d:" % len(content) + content)
-    return state.digest()
-
-
-def _base32(digests: bytes) -> npt.NDArray[np.bytes_]:
-    """Write 20-byte digests as 32 lower-case base32 characters each (RFC 4648 order, no padding needed)."""
     text = bytearray()
-    for begin in range(0, len(digests), _BLOCK * _DIGEST):  # blocks stay in the cache
-        text += _base32_block(np.frombuffer(digests[begin : begin + _BLOCK * _DIGEST], dtype=np.uint8))
+    for begin in range(0, len(raw), _BLOCK):  # blocks stay in the cache
+        text += _base32_block(raw[begin : begin + _BLOCK])
     return np.frombuffer(bytes(text), dtype=f"S{FACT_ID_LENGTH}")
 
 
-def _base32_block(octets: npt.NDArray[np.uint8]) -> bytes:
+def _digests(key: bytes, about: Iterable[bytes]) -> RawIds:
+    start = hashlib.blake2b(key=key, digest_size=_DIGEST).copy  # a copy is quicker than a new start with the key
+    found = []
+    for message in about:
+        state = start()
+        state.update(message)
+        found.append(state.digest())
+    return np.frombuffer(b"".join(found), dtype=np.uint8).reshape(-1, _DIGEST)
+
+
+def _base32_block(octets: RawIds) -> bytes:
     five = octets.reshape(-1, 5).T
     eight = np.empty((five.shape[1], 8), dtype=np.uint8)
     eight[:, 0] = five[0] >> 3

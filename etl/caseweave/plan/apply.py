@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from caseweave.identity.factids import fact_ids, patient_fact_id
+from caseweave.identity.factids import RawIds, fact_digests, messages, patient_digests
 from caseweave.identity.keyfile import ProjectKey
 from caseweave.identity.subjects import SubjectResolver
 from caseweave.issues import Finding
@@ -16,7 +17,7 @@ from caseweave.plan.conditions import holds
 from caseweave.plan.facts import FactBatch, Facts, Indices, Link, SlotColumn
 from caseweave.plan.layout import Layout
 from caseweave.plan.links import same_patient, same_row, told
-from caseweave.plan.rows import Subjects
+from caseweave.plan.rows import Subjects, pair_keys
 from caseweave.plan.sheets import SheetFacts, SheetReader
 from caseweave.plan.slots import SlotFiller
 from caseweave.spec.evaluate import Presence
@@ -44,6 +45,8 @@ class Applier:
     key: ProjectKey
     presence: Presence
     findings: list[Finding]
+    patient_ids: RawIds
+    messages: dict[tuple[str, tuple[str, ...]], NDArray[np.object_]] = field(default_factory=dict)
     batches: list[FactBatch] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
     told: set[tuple[str, str, LinkRef, str]] = field(default_factory=set)
@@ -89,16 +92,11 @@ class Applier:
     ) -> FactBatch:
         facts = self.sheets[statement.sheet]
         subjects = facts.rows.subjects[rows]
-        names = [self.subjects.names[n] for n in subjects.tolist()]
         if statement.pattern.name == "patient":
-            ids = np.array([patient_fact_id(self.key, name) for name in names], dtype="S32")
+            ids = self.patient_ids[subjects]
         else:
-            keys = facts.keys
-            if statement.key:
-                more = facts.key_texts(statement.key)
-                keys = more if keys is None else [f"{a}\x1f{b}" for a, b in zip(keys, more, strict=True)]
-            occurrences = None if keys is None else [keys[row] for row in rows.tolist()]
-            ids = fact_ids(self.key, self.study.name, statement.identity, names, occurrences)
+            about = self.about(facts, statement.key)[rows].tolist()
+            ids = fact_digests(self.key, self.study.name, statement.identity, about)
         settings = {
             "fhir.set": statement.fhir_set,
             "omop.set": statement.omop_set,
@@ -108,6 +106,20 @@ class Applier:
         return FactBatch(
             statement.identity, statement.sheet, statement.pattern, ids, subjects, rows, slots, links, settings
         )
+
+    def about(self, facts: SheetFacts, key: tuple[str, ...]) -> NDArray[np.object_]:
+        """What the fact ids of a sheet's rows are hashed from; `key` is the statement's own."""
+        spot = (facts.sheet.key, key)
+        if spot not in self.messages:
+            keys = facts.keys
+            if key:
+                own = facts.keys_of(key)
+                keys = own if keys is None else pair_keys(keys, own)
+            keys = keys or facts.keys_of(())
+            names = np.array([*self.subjects.names, ""], dtype=object)[facts.rows.subjects].tolist()
+            texts = np.array(keys.texts, dtype=object)[keys.codes].tolist()
+            self.messages[spot] = np.array(messages(names, texts), dtype=object)
+        return self.messages[spot]
 
     def link(self, statement: Statement, filler: LinkRef) -> Link:
         """Which fact of another statement each row's fact is about."""
@@ -119,7 +131,7 @@ class Applier:
         number = self.make(target)
         if target.sheet == statement.sheet:
             return Link(number, same_row(facts, self.batches[number]))
-        return Link(number, same_patient(facts, self.batches[number], self.sheets[target.sheet]))
+        return Link(number, same_patient(facts, self.sheets[target.sheet], self.batches[number].rows))
 
     def tell_links(self, statement: Statement, rows: Indices, links: Mapping[str, Link]) -> None:
         """Tell of links across sheets that lead nowhere or to several facts, once per row and target."""
@@ -174,9 +186,9 @@ def apply(
     for facts in sheets.values():
         reader.check_required(facts)
         reader.check_gaps(facts)
-    applier = Applier(study, sheets, subjects, key, presence, findings)
+    ids = patient_digests(key, subjects.names)
+    applier = Applier(study, sheets, subjects, key, presence, findings, ids)
     for statement in study.statements:
         if statement.sheet in sheets:
             applier.make(statement)
-    ids = np.array([patient_fact_id(key, name) for name in subjects.names], dtype="S32")
     return Applied(Facts(subjects.names, ids, applier.batches), findings, sheets, subjects)

@@ -26,8 +26,6 @@ from caseweave.values.problems import Problem
 from caseweave.values.types import CellError, Code, Integer, Missing, Quantity, Text, Value
 from caseweave.values.units import convert, normal_unit
 
-SPACES = re.compile(r"[\s\u00a0\u2007\u202f]+")
-
 
 @dataclass(frozen=True, slots=True)
 class Converted:
@@ -59,7 +57,7 @@ def clean(raw: RawCell) -> str:
     """
     if isinstance(raw, float) and raw.is_integer():
         raw = int(raw)
-    return SPACES.sub(" ", str(raw)).strip()
+    return " ".join(str(raw).split())
 
 
 @dataclass

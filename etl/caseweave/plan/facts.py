@@ -47,7 +47,7 @@ class Link:
 class FactBatch:
     """All facts of one statement, ordered as their rows are.
 
-    Arguments: `statement` is `sheet.name`, with `#i` behind it for a repeat; `ids` are fact ids (S32);
+    Arguments: `statement` is `sheet.name`, with `#i` behind it for a repeat; `ids` are raw fact ids (N x 20 bytes);
     `subjects` index into Facts.subjects; `rows` index into the table of the sheet; `settings` are what the statement
     sets beside its slots (`fhir.set`, `omop.set`, `local`).
     """
@@ -55,7 +55,7 @@ class FactBatch:
     statement: str
     sheet: str
     pattern: Pattern
-    ids: NDArray[np.bytes_]
+    ids: NDArray[np.uint8]
     subjects: Indices
     rows: Indices
     slots: Mapping[str, SlotColumn]
@@ -70,11 +70,11 @@ class FactBatch:
 class Facts:
     """All facts of a run.
 
-    Arguments: `subjects` are the pseudonyms, `patient_ids` the fact ids of the patients themselves, in the same order.
+    Arguments: `subjects` are the pseudonyms, `patient_ids` the raw ids of the patients' own facts, in the same order.
     """
 
     subjects: Sequence[str]
-    patient_ids: NDArray[np.bytes_]
+    patient_ids: NDArray[np.uint8]
     batches: Sequence[FactBatch]
 
     def __iter__(self) -> Iterator[FactBatch]:

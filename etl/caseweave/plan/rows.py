@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caseweave.identity.subjects import SubjectError, SubjectResolver
 from caseweave.issues import Finding
 from caseweave.plan.cells import Converted
-from caseweave.plan.facts import Indices, Mask
+from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.tables import Table
+from caseweave.plan.variants import once_per_combination
 from caseweave.spec.models import Sheet, Study
 from caseweave.values.types import Boolean, Code, Integer, Missing, PartialDate, Quantity, Text, Value
 
@@ -111,7 +112,38 @@ def canonical(value: Value | None) -> str:
             return f"missing:{value.reason}"
 
 
-def occurrences(sheet: Sheet, rows: Rows, columns: Mapping[str, Converted]) -> list[str] | None:
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What some fields say in each row, as one text: `texts[codes[n]]` in row n, and no text twice."""
+
+    codes: Indices
+    texts: Sequence[str]
+
+
+def keys_of(columns: Sequence[SlotColumn], size: int) -> Keys:
+    """The values of some columns as keys; "" in all `size` rows where there is no column."""
+    texts = [[canonical(value) for value in column.values] for column in columns]
+
+    def joined(*codes: int) -> str:
+        return "\x1f".join(text[code] for text, code in zip(texts, codes, strict=True))
+
+    found, which = once_per_combination([column.codes for column in columns], size, joined)
+    numbers: dict[str, int] = {}
+    codes = np.array([numbers.setdefault(text, len(numbers)) for text in found], dtype=np.int32)
+    return Keys(codes[which], list(numbers))
+
+
+def pair_keys(first: Keys, second: Keys, mark: str = "\x1f") -> Keys:
+    """Both keys as one."""
+    texts, which = once_per_combination(
+        [first.codes, second.codes],
+        len(first.codes),
+        lambda one, other: f"{first.texts[one]}{mark}{second.texts[other]}",
+    )
+    return Keys(which, texts)
+
+
+def occurrences(sheet: Sheet, rows: Rows, columns: Mapping[str, Converted]) -> Keys | None:
     """What tells a patient's rows of this sheet apart; None where each patient has one row.
 
     With a key: the key's values. Without: the row's own content and a counter among equal rows, so that order never
@@ -120,37 +152,39 @@ def occurrences(sheet: Sheet, rows: Rows, columns: Mapping[str, Converted]) -> l
     if not sheet.many_rows:
         return None
     fields = sheet.row_key or tuple(sorted(columns))
-    texts = [[canonical(value) for value in columns[name].column.values] for name in fields if name in columns]
-    codes = [columns[name].column.codes.tolist() for name in fields if name in columns]
-    found = [
-        "\x1f".join(text[code] for text, code in zip(texts, line, strict=True)) for line in zip(*codes, strict=True)
-    ] or [""] * len(rows.subjects)
+    size = len(rows.subjects)
+    found = keys_of([columns[name].column for name in fields if name in columns], size)
     if sheet.row_key:
         return found
-    seen: Counter[tuple[int, str]] = Counter()
-    counted = []
-    for subject, content in zip(rows.subjects.tolist(), found, strict=True):
-        counted.append(f"{content}\x1e{seen[subject, content]}")
-        seen[subject, content] += 1
-    return counted
+    spot = spots(rows.subjects, found)
+    order = np.argsort(spot, kind="stable")
+    place = np.arange(size, dtype=np.int64)
+    begins = np.diff(spot[order], prepend=-1) != 0
+    nth = np.empty(size, dtype=np.int32)
+    nth[order] = place - np.maximum.accumulate(np.where(begins, place, 0))
+    return pair_keys(found, Keys(nth, [str(n) for n in range(int(nth.max(initial=-1)) + 1)]), "\x1e")
+
+
+def spots(subjects: Indices, keys: Keys | None) -> NDArray[np.int64]:
+    """A number for each row, the same where patient and key are."""
+    if keys is None:
+        return subjects + np.int64(1)
+    return (subjects + np.int64(1)) * len(keys.texts) + keys.codes
 
 
 def without_duplicates(
-    table: Table, sheet: Sheet, rows: Rows, keys: Sequence[str] | None, findings: list[Finding], who: Sequence[str]
+    table: Table, sheet: Sheet, rows: Rows, keys: Keys | None, findings: list[Finding], who: Sequence[str]
 ) -> Rows:
     """Take out rows that say twice who or what they are about: equal ones once, contradicting ones altogether."""
-    subjects = rows.subjects.tolist()
-    keyed = sheet.row_key or not sheet.many_rows
-    if not keyed:
+    if sheet.many_rows and not sheet.row_key:
         return rows
-    seen: dict[tuple[int, str], int] = {}
     usable = rows.usable.copy()
-    for row, subject in enumerate(subjects):
-        if subject < 0:
-            continue
-        first = seen.setdefault((subject, keys[row] if keys else ""), row)
-        if first == row:
-            continue
+    known = np.flatnonzero(rows.subjects >= 0)
+    _, firsts, which = np.unique(spots(rows.subjects, keys)[known], return_index=True, return_inverse=True)
+    first_of = known[firsts[which.reshape(-1)]]
+    again = known != first_of
+    for row, first in zip(known[again].tolist(), first_of[again].tolist(), strict=True):
+        subject = int(rows.subjects[row])
         same = all(column.codes[row] == column.codes[first] for column in table.columns.values())
         usable[row] = False
         if not same:

@@ -13,7 +13,7 @@ from caseweave.issues import Finding
 from caseweave.plan.cells import Converted, FieldReader, read_field
 from caseweave.plan.conditions import holds
 from caseweave.plan.facts import Mask, SlotColumn
-from caseweave.plan.rows import Rows, Subjects, canonical, identify, occurrences, without_duplicates
+from caseweave.plan.rows import Keys, Rows, Subjects, canonical, identify, keys_of, occurrences, without_duplicates
 from caseweave.plan.tables import Table, join
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.models import Field, Sheet, Study
@@ -30,7 +30,7 @@ class SheetFacts:
     table: Table
     rows: Rows
     columns: dict[str, Converted]
-    keys: list[str] | None
+    keys: Keys | None
     loaded: dict[str, Mask]
     names: Sequence[str]
 
@@ -49,14 +49,9 @@ class SheetFacts:
         subject = self.rows.subjects[row]
         return self.names[subject] if subject >= 0 else ""
 
-    def key_texts(self, names: Sequence[str]) -> list[str]:
+    def keys_of(self, names: Sequence[str]) -> Keys:
         """What some fields say in each row, as one text."""
-        if not names:
-            return [""] * self.table.size
-        texts = [[canonical(value) for value in self.columns[name].column.values] for name in names]
-        codes = [self.columns[name].column.codes.tolist() for name in names]
-        lines = zip(*codes, strict=True)
-        return ["\x1f".join(text[code] for text, code in zip(texts, line, strict=True)) for line in lines]
+        return keys_of([self.columns[name].column for name in names], self.table.size)
 
 
 @dataclass

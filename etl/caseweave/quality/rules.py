@@ -17,6 +17,7 @@ from caseweave.assets import data_path
 from caseweave.issues import SEVERITIES, Finding, Severity
 from caseweave.plan.conditions import holds
 from caseweave.plan.facts import Indices, SlotColumn
+from caseweave.plan.links import same_patient
 from caseweave.plan.sheets import SheetFacts
 from caseweave.spec.blocks import Block, Key
 from caseweave.spec.evaluate import Presence
@@ -175,11 +176,6 @@ def _elsewhere(rule: Rule, facts: SheetFacts, sheets: Mapping[str, SheetFacts]) 
 
 def _rows_there(facts: SheetFacts, other: SheetFacts) -> Indices:
     """For each row the one of another sheet about the same patient and shared keys; -1 for none or more than one."""
-    shared = [name for name in other.sheet.row_key if name in facts.columns and name in other.columns]
-    place: dict[tuple[int, str], int] = {}
-    theirs = zip(other.rows.subjects.tolist(), other.key_texts(shared), strict=True)
-    for row, spot in enumerate(theirs):
-        if other.rows.usable[row]:
-            place[spot] = -1 if spot in place else row
-    mine = zip(facts.rows.subjects.tolist(), facts.key_texts(shared), strict=True)
-    return np.array([place.get(spot, -1) for spot in mine], dtype=np.int32)
+    rows = np.flatnonzero(other.rows.usable).astype(np.int32)
+    found = same_patient(facts, other, rows)
+    return np.where(found >= 0, rows[found], -1).astype(np.int32) if len(rows) else found

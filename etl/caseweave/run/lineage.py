@@ -20,7 +20,6 @@ from caseweave.run.account import list_sources
 from caseweave.run.convert import Conversion
 from caseweave.spec.expression import names as names_in
 from caseweave.spec.models import LinkRef, Sheet, Statement
-from caseweave.targets.records import raw_ids
 from caseweave.values.grid import Source
 
 RUN_FILE = "run.json"
@@ -112,7 +111,7 @@ def write_lineage(folder: Path, run: int, conversion: Conversion, sources: Seque
         head = _head(conversion, batch, by_identity[batch.statement])
         places, head["joined"] = _places(table, batch, head["cells"])
         head["places"] = [one.sheet for one in places]
-        arrays: dict[str, Any] = {"ids": raw_ids(batch.ids)}
+        arrays: dict[str, Any] = {"ids": batch.ids}
         masks = [batch.slots[name].present() for name in head["slots"]]
         arrays["filled"] = np.packbits(np.array(masks, dtype=bool).reshape(len(masks), len(batch)), axis=1)
         for n, one in enumerate(places):

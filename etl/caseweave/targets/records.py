@@ -14,9 +14,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from caseweave.identity.factids import letters
+
 Hashes = NDArray[np.uint64]
-_REVERSE = np.zeros(256, dtype=np.uint8)
-_REVERSE[np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype=np.uint8)] = np.arange(32, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +98,9 @@ def grouped(records: Records, *names: str) -> Iterator[tuple[tuple[int, ...], ND
         yield tuple(int(column[order[start]]) for column in columns), order[start:end]
 
 
-def raw_ids(ids: NDArray[np.bytes_]) -> NDArray[np.uint8]:
-    """Fact ids as their 20 bytes: base32 read backwards, all at once."""
-    five = _REVERSE[np.ascontiguousarray(ids).view(np.uint8).reshape(-1, 8)].astype(np.uint64)
-    word = np.zeros(len(five), dtype=np.uint64)
-    for place in range(8):
-        word = (word << np.uint64(5)) | five[:, place]
-    octets = word.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 3:]
-    return np.ascontiguousarray(octets).reshape(-1, 20)
-
-
 def text_ids(raw: NDArray[np.uint8]) -> list[str]:
     """Raw fact ids as the text that FHIR ids are made of."""
-    padded = np.zeros((len(raw) * 4, 8), dtype=np.uint8)
-    padded[:, 3:] = raw.reshape(-1, 5)
-    word = padded.view(">u8").reshape(-1).astype(np.uint64)
-    letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype=np.uint8)
-    shifts = np.arange(35, -1, -5, dtype=np.uint64)
-    text = letters[((word[:, None] >> shifts) & np.uint64(31)).astype(np.intp)].tobytes().decode("ascii")
-    return [text[i : i + 32] for i in range(0, len(text), 32)]
+    return [one.decode("ascii") for one in letters(raw).tolist()]
 
 
 def hash_values(key: bytes, column: str, values: Iterable[object]) -> Hashes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
+from caseweave.identity.factids import letters
 from caseweave.plan.conditions import holds
 from caseweave.plan.facts import FactBatch, Facts, Indices, Mask, SlotColumn
 from caseweave.plan.variants import combine
@@ -31,6 +33,8 @@ from caseweave.values.types import Boolean, Code, Value
 
 STUDY_TAG = "urn:caseweave:study"
 PRESENT: tuple[Value | None, ...] = (None, Boolean(True))
+BLOCK = 16384  # resources rendered at a time: their text stays in the cache
+Column = Callable[[Indices], list[bytes]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class FhirRenderer:
     compiled: list[list[Compiled]] = field(init=False)
     emitted: list[list[Mask]] = field(init=False)
     main: list[Indices] = field(init=False)
+    _written: dict[tuple[int, str], NDArray[np.object_]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.compiled = [self._compile(batch) for batch in self.facts]
@@ -102,6 +107,14 @@ class FhirRenderer:
         links = {name: SlotColumn((link.index >= 0).astype(np.int32), PRESENT) for name, link in batch.links.items()}
         return {**batch.slots, **links}
 
+    def written(self, values: Sequence[Value | None], fhir_type: str) -> NDArray[np.object_]:
+        """The distinct values of a slot as JSON; slots of many statements share theirs."""
+        key = (id(values), fhir_type)
+        if key not in self._written:
+            found = [one or b"null" for one in fragments(values, fhir_type, self.settings.coder)]
+            self._written[key] = np.array(found, dtype=object)
+        return self._written[key]
+
     def resources(
         self, number: int, chosen: Indices | None = None, place: int | None = None, sample: bool = False
     ) -> Iterator[tuple[str, Indices, list[bytes]]]:
@@ -127,9 +140,11 @@ class FhirRenderer:
         bounds = np.searchsorted(variant_of[order], np.arange(len(combos) + 1))
         for place, combo in enumerate(combos.tolist()):
             inside = order[bounds[place] : bounds[place + 1]]
-            if sample:
-                inside = inside[:1]
-            yield compiled.tree.resource_type, which[inside], shape.lines(combo, which[inside])
+            written, columns = shape.template(combo)
+            for begin in range(0, 1 if sample else len(inside), BLOCK):
+                facts = which[inside[begin : 1 if sample else begin + BLOCK]]
+                values = zip(*(column(facts) for column in columns), strict=True)
+                yield compiled.tree.resource_type, facts, [written % line for line in values]
 
 
 @dataclass
@@ -179,7 +194,8 @@ class _Shape:
         place = _place(self.renderer.compiled[self.number], slot.partition(".")[2])
         return self.renderer.emitted[self.number][place]
 
-    def lines(self, combo: Sequence[int], facts: Indices) -> list[bytes]:
+    def template(self, combo: Sequence[int]) -> tuple[bytes, list[Column]]:
+        """The text of one variant, with %b where its facts differ, and what stands there."""
         kinds: dict[str, str] = {"subject": "link", "pseudonym": "text", "identifier_system": "text", "id": "text"}
         places: dict[str, int] = {}
         rest = list(combo)
@@ -208,7 +224,6 @@ class _Shape:
                 self.compiled.suffix + b'"',
                 *first,
             ],
-            facts,
             places,
         )
 
@@ -225,53 +240,48 @@ class _Shape:
             meta["tag"] = [{"system": system, "code": code} for system, code in settings.tags]
         return b',"meta":' + orjson.dumps(meta) if meta else b""
 
-    def fill(self, pieces: Sequence[Piece], facts: Indices, places: Mapping[str, int]) -> list[bytes]:
+    def fill(self, pieces: Sequence[Piece], places: Mapping[str, int]) -> tuple[bytes, list[Column]]:
         template: list[bytes] = []
-        columns: list[list[bytes]] = []
+        columns: list[Column] = []
         for piece in pieces:
             if isinstance(piece, bytes):
                 template.append(piece.replace(b"%", b"%%"))
                 continue
-            column = self.column(piece, facts, places)
-            if isinstance(column, bytes):
-                template.append(column.replace(b"%", b"%%"))
-            else:
-                template.append(b"%b")
+            text, column = self.column(piece, places)
+            template.append(text)
+            if column is not None:
                 columns.append(column)
-        written = b"".join(template)
-        return [written % values for values in zip(*columns, strict=True)]
+        return b"".join(template), columns
 
-    def column(self, hole: Hole, facts: Indices, places: Mapping[str, int]) -> list[bytes] | bytes:
-        batch, settings, renderer = self.batch, self.renderer.settings, self.renderer
-        name, _, _ = hole.slot.partition(".")
+    def column(self, hole: Hole, places: Mapping[str, int]) -> tuple[bytes, Column | None]:
+        """What stands in a hole: text, and a column if the text has a %b for it."""
+        batch, renderer, facts = self.batch, self.renderer, self.renderer.facts
+        name, _, rendering = hole.slot.partition(".")
         if hole.slot == "id":
-            ids = batch.ids[facts].tolist()
-            return list(ids) if hole.fhir_type == "id" else [b'"%b"' % one for one in ids]
+            return b"%b" if hole.fhir_type == "id" else b'"%b"', lambda n: letters(batch.ids[n]).tolist()
         if hole.slot == "identifier_system":
-            return orjson.dumps(settings.identifier_system)
+            return orjson.dumps(renderer.settings.identifier_system).replace(b"%", b"%%"), None
         if hole.slot == "pseudonym":
-            return [orjson.dumps(renderer.facts.subjects[n]) for n in batch.subjects[facts].tolist()]
+            return b"%b", lambda n: [orjson.dumps(facts.subjects[one]) for one in batch.subjects[n].tolist()]
         if hole.slot == "subject":
-            return _references("Patient", renderer.facts.patient_ids[batch.subjects[facts]].tolist(), b"")
+            return _reference("Patient"), lambda n: letters(facts.patient_ids[batch.subjects[n]]).tolist()
         if name in batch.links:
             link = batch.links[name]
-            target = renderer.compiled[link.batch][places[hole.slot]]
-            ids = renderer.facts.batches[link.batch].ids[link.index[facts]].tolist()
-            return _references(target.tree.resource_type, ids, target.suffix)
+            target, ids = renderer.compiled[link.batch][places[hole.slot]], facts.batches[link.batch].ids
+            return _reference(target.tree.resource_type, target.suffix), lambda n: letters(ids[link.index[n]]).tolist()
         if name == "self":
-            target = renderer.compiled[self.number][_place(renderer.compiled[self.number], hole.slot.partition(".")[2])]
-            return _references(target.tree.resource_type, batch.ids[facts].tolist(), target.suffix)
+            target = renderer.compiled[self.number][_place(renderer.compiled[self.number], rendering)]
+            return _reference(target.tree.resource_type, target.suffix), lambda n: letters(batch.ids[n]).tolist()
         slot = batch.slots[hole.slot]
+        written = renderer.written(slot.values, hole.fhir_type)
         # a constant slot has one value for every fact and stands in the template itself
-        if len(slot.values) == 2:
-            return fragments(slot.values, hole.fhir_type, settings.coder)[1] or b"null"
-        written = fragments(slot.values, hole.fhir_type, settings.coder)
-        return [written[code] or b"null" for code in slot.codes[facts].tolist()]
+        if len(written) == 2:
+            return written[1].replace(b"%", b"%%"), None
+        return b"%b", lambda n: written[slot.codes[n]].tolist()
 
 
-def _references(resource_type: str, ids: Sequence[bytes], suffix: bytes) -> list[bytes]:
-    template = b'{"reference":"' + resource_type.encode() + b"/%b" + suffix + b'"}'
-    return [template % one for one in ids]
+def _reference(resource_type: str, suffix: bytes = b"") -> bytes:
+    return b'{"reference":"' + resource_type.encode() + b"/%b" + suffix + b'"}'
 
 
 def _place(compiled: Sequence[Compiled], name: str) -> int:

@@ -20,7 +20,6 @@ from caseweave.targets.records import (
     grouped,
     hash_values,
     id_words,
-    raw_ids,
     seal,
     text_ids,
     unit_digests,
@@ -44,7 +43,7 @@ class FhirWriter:
     kind_of: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ids = [raw_ids(batch.ids) for batch in self.renderer.facts]
+        self.ids = [batch.ids for batch in self.renderer.facts]
 
     def kinds(self) -> list[str]:
         """The kinds of resources that the run's statements can make."""

@@ -16,6 +16,7 @@ from caseweave.plan.facts import Indices
 from caseweave.shapes.omop import OmopShapes, Table
 from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, find, pack, unpack
 from caseweave.targets.omop.columns import Column, Constant, Lookup, Person, Reference
+from caseweave.targets.omop.ddl import parents_first
 from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.integers import IntegerMap, allocate
 from caseweave.targets.omop.periods import write_periods
@@ -27,7 +28,6 @@ from caseweave.targets.records import (
     grouped,
     hash_values,
     id_words,
-    raw_ids,
     seal,
     unit_digests,
 )
@@ -53,6 +53,7 @@ class Database(Protocol):
     def ledger(self, study: str, stream: str) -> Ledger: ...
     def largest(self, table: str, column: str) -> int: ...
     def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None: ...
+    def update(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None: ...
     def delete(self, table: str, column: str, integers: Iterable[int]) -> None: ...
     def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]: ...
 
@@ -72,8 +73,8 @@ class OmopWriter:
     def __post_init__(self) -> None:
         self.kind_of = {name: number for number, name in enumerate(self.builder.settings.shapes.tables)}
         self.tables = list(self.builder.settings.shapes.tables.values())
-        self.ids = [raw_ids(batch.ids) for batch in self.builder.facts]
-        self.patients = raw_ids(self.builder.facts.patient_ids)
+        self.ids = [batch.ids for batch in self.builder.facts]
+        self.patients = self.builder.facts.patient_ids
 
     # records
 
@@ -163,20 +164,31 @@ class OmopWriter:
         if not change:
             return change
         given = self.give_integers(database, records, change, held)
-        for kind, table in enumerate(self.tables):
-            stale = [one.integer[one.kind == kind] for one in (change.vanished, change.changed)]
-            if sum(map(len, stale)):
-                column = FOUND_BY.get(table.name) or str(table.id_column)
-                database.delete(table.name, column, np.unique(np.concatenate(stale)).tolist())
-        wanted = concatenate([given.new, change.changed])
-        for table_name, columns, rows, count in self.rows(wanted, given.integers):
+        again = np.isin(change.changed.kind, [self.kind_of[name] for name in FOUND_BY if name in self.kind_of])
+        # a row with a key of its own stays where it is while it changes: others point to it; without one it goes first
+        self.delete(database, change.changed.take(again))
+        for table_name, columns, rows, count in self.rows(given.new, given.integers):
             database.insert(table_name, columns, rows)
             self.written[table_name] += count
+        for table_name, columns, rows, count in self.rows(change.changed, given.integers):
+            write = database.insert if table_name in FOUND_BY else database.update
+            write(table_name, columns, rows)
+            self.written[table_name] += count
+        self.delete(database, change.vanished)
+        wanted = concatenate([given.new, change.changed])
         spans = self.spans()
         after = concatenate([wanted, change.stays])
         ledger.write(self.ledger_rows(after, change, held, spans))
         write_periods(database, ledger, self.person_integers(given.integers, change), self.period_type)
         return change
+
+    def delete(self, database: Database, records: Records) -> None:
+        """Delete rows, children before parents."""
+        for name in reversed(parents_first(self.builder.settings.shapes)):
+            stale = records.integer[records.kind == self.kind_of[name]]
+            if len(stale):
+                column = FOUND_BY.get(name) or str(self.tables[self.kind_of[name]].id_column)
+                database.delete(name, column, np.unique(stale).tolist())
 
     def persons(self, held: Mapping[Unit, Held]) -> dict[str, int]:
         """The integers of patients whom the database knows."""
@@ -253,7 +265,9 @@ class OmopWriter:
         self, wanted: Records, integers: IntegerMap
     ) -> Iterator[tuple[str, list[str], Iterable[Sequence[object]], int]]:
         """Yield (table, columns, rows, count) for the records that are to be written, parents before children."""
-        for (kind, batch, place), chosen in grouped(wanted, "kind", "batch", "place"):
+        order = [self.kind_of[name] for name in parents_first(self.builder.settings.shapes)]
+        groups = sorted(grouped(wanted, "kind", "batch", "place"), key=lambda group: order.index(group[0][0]))
+        for (kind, batch, place), chosen in groups:
             facts: Indices = wanted.fact[chosen]
             table = self.tables[kind]
             built = next(
