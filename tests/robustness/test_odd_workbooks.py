@@ -7,6 +7,7 @@ reader of its format, each with the cause; both must be complete and hold nothin
 from __future__ import annotations
 
 import csv
+import random
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -116,6 +117,35 @@ def test_all_odd_workbooks(shared: Path) -> None:
     files = workbooks(shared)
     assert len(files) == 350
     check(files)
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    """A copy as a bad disk, a broken transfer or an attacker would leave it."""
+    copy = bytearray(content)
+    way = chance.random()
+    if way < 0.5:
+        for _ in range(chance.choice((1, 3, 20))):
+            copy[chance.randrange(len(copy))] = chance.randrange(256)
+    elif way < 0.7:
+        del copy[chance.randrange(len(copy)) :]
+    else:
+        at = chance.randrange(len(copy))
+        copy[at : at + chance.randrange(200)] = chance.randbytes(chance.randrange(200))
+    return bytes(copy)
+
+
+@pytest.mark.torture
+def test_damaged_copies_give_typed_errors(shared: Path, tmp_path: Path) -> None:
+    chance = random.Random(20)
+    slowest = 0.0
+    with Reader() as reader:
+        for path in workbooks(shared) * 3:
+            copy = tmp_path / f"copy{path.suffix}"
+            copy.write_bytes(damaged(path.read_bytes(), chance))
+            begun = time.monotonic()
+            attempt(reader, copy)
+            slowest = max(slowest, time.monotonic() - begun)
+    assert slowest < MOST_SECONDS + 5  # a parser that hangs is stopped after 20 s
 
 
 PASSWORDS = {

@@ -51,7 +51,7 @@ def test_a_parser_that_hangs_is_stopped(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(SourceTooLarge, match="more than 0 s"):
         read_one(path, limits=Limits(seconds=0.05, seconds_per_megabyte=0))
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
 
 
 def test_a_child_that_dies_is_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(SourceTooLarge, match="zip bomb"):
         read_one(path)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
     with pytest.raises(SourceTooLarge, match="unpacks to"):
         read_one(path, limits=Limits(unpacked=1 << 20))
 
