@@ -27,7 +27,6 @@ from caseweave.targets.omop.about import describe
 from caseweave.targets.omop.concepts import Concepts
 from caseweave.targets.omop.fill import OmopSettings
 from caseweave.targets.omop.rows import OmopBuilder
-from caseweave.targets.omop.sqlite import SqliteDatabase
 from caseweave.targets.omop.vocabulary import write_vocabulary
 from caseweave.targets.omop.write import Database, OmopWriter
 from caseweave.targets.scope import Scope
@@ -214,9 +213,12 @@ def write_to(
 ) -> tuple[Difference, Counter[str]]:
     """Write a conversion's rows to an OMOP database; the caller commits."""
     writer = OmopWriter(conversion.omop, conversion.content_key, scope or conversion.scope())
-    if isinstance(database, SqliteDatabase):  # a server's vocabulary is its owner's
-        write_vocabulary(database, conversion.omop, conversion.terms)
-    change = writer.write(database, conversion.study.name, stream)
+    ledger = database.ledger(conversion.study.name, stream)
+    change = writer.compare(ledger)
+    if change:
+        if database.own_vocabulary:
+            write_vocabulary(database, conversion.omop, conversion.terms)
+        writer.write(database, ledger, change)
     conversion.describe(database)
     return change, writer.written
 

@@ -88,6 +88,16 @@ def create_statements(
     return statements + [_alter(table, field, schema) for table, field in later]
 
 
+def parents_first(shapes: OmopShapes) -> tuple[str, ...]:
+    """The tables but for the vocabulary's, each after those that its rows can point to.
+
+    >>> from caseweave.shapes.omop import omop_shapes
+    >>> parents_first(omop_shapes("5.4")).index("person") < parents_first(omop_shapes("5.4")).index("measurement")
+    True
+    """
+    return tuple(_order({name: table for name, table in shapes.tables.items() if name not in VOCABULARY_TABLES}))
+
+
 def _order(tables: Mapping[str, Table]) -> list[str]:
     """Tables after those they point to; of tables that point in a circle, the one with the fewest open keys first."""
     wants = {

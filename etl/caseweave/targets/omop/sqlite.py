@@ -22,6 +22,8 @@ class SqliteDatabase:
     0
     """
 
+    own_vocabulary = True
+
     def __init__(self, path: Path | None, shapes: OmopShapes) -> None:
         self.path, self.shapes = path, shapes
         self.new = path is None or not path.exists()
@@ -69,6 +71,11 @@ class SqliteDatabase:
         """Insert rows."""
         marks = ", ".join("?" * len(columns))
         self.connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+    def update(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Replace rows by their keys; columns that aren't named become null."""
+        marks = ", ".join("?" * len(columns))
+        self.connection.executemany(f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
     def delete(self, table: str, column: str, integers: Iterable[int]) -> None:
         """Delete the rows that hold these integers in a column."""

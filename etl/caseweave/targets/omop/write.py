@@ -49,6 +49,7 @@ class Database(Protocol):
     """What a database has to offer; omop.sqlite and PostgreSQL do."""
 
     shapes: OmopShapes
+    own_vocabulary: bool  # whether its vocabulary tables are ours to fill
 
     def ledger(self, study: str, stream: str) -> Ledger: ...
     def largest(self, table: str, column: str) -> int: ...
@@ -73,6 +74,7 @@ class OmopWriter:
     def __post_init__(self) -> None:
         self.kind_of = {name: number for number, name in enumerate(self.builder.settings.shapes.tables)}
         self.tables = list(self.builder.settings.shapes.tables.values())
+        self.order = parents_first(self.builder.settings.shapes)
         self.ids = [batch.ids for batch in self.builder.facts]
         self.patients = self.builder.facts.patient_ids
 
@@ -154,19 +156,23 @@ class OmopWriter:
 
     # writing
 
-    def write(self, database: Database, study: str, stream: str) -> Difference:
+    def compare(self, ledger: Ledger) -> Difference:
+        """Say what has to happen; comes before anything else is asked of the builder, which has to know who is held."""
+        self.held = ledger.read(self.scope.subjects)
+        self.builder.held_persons, self.builder.frozen = self.persons(self.held), self.scope.frozen
+        self.made = self.records()
+        return compare(self.made, self.scope, self.held)
+
+    def write(self, database: Database, ledger: Ledger, change: Difference) -> None:
         """Bring the database to what the run says; the caller commits."""
-        ledger = database.ledger(study, stream)
-        held = ledger.read(self.scope.subjects)
-        self.builder.held_persons, self.builder.frozen = self.persons(held), self.scope.frozen
-        records = self.records()
-        change = compare(records, self.scope, held)
-        if not change:
-            return change
-        given = self.give_integers(database, records, change, held)
-        again = np.isin(change.changed.kind, [self.kind_of[name] for name in FOUND_BY if name in self.kind_of])
-        # a row with a key of its own stays where it is while it changes: others point to it; without one it goes first
-        self.delete(database, change.changed.take(again))
+        given = self.give_integers(database, self.made, change, self.held)
+        # a row with a key of its own stays where it is while it changes, since others point to it; without one it goes
+        # first and comes again. What vanished goes last: nothing points to it any longer
+        without_key = [
+            one.take(np.isin(one.kind, [self.kind_of.get(name, -1) for name in FOUND_BY]))
+            for one in (change.changed, change.vanished)
+        ]
+        self.delete(database, concatenate(without_key), [name for name in self.order if name in FOUND_BY])
         for table_name, columns, rows, count in self.rows(given.new, given.integers):
             database.insert(table_name, columns, rows)
             self.written[table_name] += count
@@ -174,17 +180,16 @@ class OmopWriter:
             write = database.insert if table_name in FOUND_BY else database.update
             write(table_name, columns, rows)
             self.written[table_name] += count
-        self.delete(database, change.vanished)
+        self.delete(database, change.vanished, [name for name in self.order if name not in FOUND_BY])
         wanted = concatenate([given.new, change.changed])
         spans = self.spans()
         after = concatenate([wanted, change.stays])
-        ledger.write(self.ledger_rows(after, change, held, spans))
+        ledger.write(self.ledger_rows(after, change, self.held, spans))
         write_periods(database, ledger, self.person_integers(given.integers, change), self.period_type)
-        return change
 
-    def delete(self, database: Database, records: Records) -> None:
-        """Delete rows, children before parents."""
-        for name in reversed(parents_first(self.builder.settings.shapes)):
+    def delete(self, database: Database, records: Records, tables: Sequence[str]) -> None:
+        """Delete rows of some tables, children before parents."""
+        for name in reversed(tables):
             stale = records.integer[records.kind == self.kind_of[name]]
             if len(stale):
                 column = FOUND_BY.get(name) or str(self.tables[self.kind_of[name]].id_column)
@@ -265,8 +270,9 @@ class OmopWriter:
         self, wanted: Records, integers: IntegerMap
     ) -> Iterator[tuple[str, list[str], Iterable[Sequence[object]], int]]:
         """Yield (table, columns, rows, count) for the records that are to be written, parents before children."""
-        order = [self.kind_of[name] for name in parents_first(self.builder.settings.shapes)]
-        groups = sorted(grouped(wanted, "kind", "batch", "place"), key=lambda group: order.index(group[0][0]))
+        groups = sorted(
+            grouped(wanted, "kind", "batch", "place"), key=lambda group: self.order.index(self.tables[group[0][0]].name)
+        )
         for (kind, batch, place), chosen in groups:
             facts: Indices = wanted.fact[chosen]
             table = self.tables[kind]

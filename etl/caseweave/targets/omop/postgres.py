@@ -1,0 +1,193 @@
+"""The OMOP database on PostgreSQL: COPY, set-based changes, rows, ledger and integers in one transaction.
+
+What is ours stands in the ledger, in the same schema; nothing else is changed or deleted. One delivery at a time
+writes to a schema, others wait for it: integers are given under that lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from psycopg2.extensions import quote_ident
+
+from caseweave.errors import Refusal, UsageError
+from caseweave.identity.keyfile import ProjectKey, require_same_key
+from caseweave.shapes.omop import OmopShapes
+from caseweave.targets.ledger import Ledger
+from caseweave.targets.omop.connect import connect, place, told
+from caseweave.targets.omop.copying import CopyText
+from caseweave.targets.omop.own_tables import LEDGER, PostgresLedger, make_own_tables
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+LOCK = 0x43574156  # "CWAV", so that no other program means the same lock
+LARGEST = 2**31 - 1
+# a client that vanished leaves its lock after a minute, and not after the two hours of TCP
+SETTINGS = (
+    "SET LOCAL tcp_keepalives_idle = 20; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 4"
+)
+
+
+class PostgresDatabase:
+    """Rows in and out of a CDM on PostgreSQL; a context manager that commits, or leaves all as it was.
+
+    >>> with PostgresDatabase("postgresql://etl@cdm.example/omop", omop_shapes()) as database:  # doctest: +SKIP
+    ...     database.largest("person", "person_id")
+
+    Arguments: `dsn` without a password; `shapes` of the CDM that is there; `schema` that holds it; `vocabulary_schema`
+    where that is another one. Raises UsageError for a DSN that holds a password, TargetError where the database can't
+    be reached or refuses something; then nothing is written.
+    """
+
+    def __init__(
+        self, dsn: str, shapes: OmopShapes, schema: str = "public", vocabulary_schema: str | None = None
+    ) -> None:
+        self.dsn, self.shapes, self.schema = dsn, shapes, schema
+        self.vocabulary_schema = vocabulary_schema or schema
+        self.changes: Counter[str] = Counter()
+
+    def __enter__(self) -> PostgresDatabase:
+        self.connection: Connection = connect(self.dsn)
+        try:
+            with self.told(), self.connection.cursor() as cursor:
+                cursor.execute(SETTINGS)
+                path = ", ".join(quote_ident(one, cursor) for one in (self.schema, self.vocabulary_schema))
+                cursor.execute(f"SET LOCAL search_path TO {path}")
+                # until the transaction ends: two workspaces of a project take turns, and the second finds all there
+                cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (LOCK, self.schema))
+                make_own_tables(cursor, self.schema)
+                self.columns = _columns(cursor, self.schema)
+                if "person" not in self.columns:
+                    raise UsageError(f"Schema {self.schema} of the {place(self.dsn)} holds no CDM.",
+                                     way_out="Make one with `caseweave omop init`, or name its schema.")  # fmt: skip
+        except BaseException:
+            self.connection.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                with self.told():
+                    self._remember_counts()
+                    self.connection.commit()
+        finally:
+            # what isn't committed is rolled back with the connection
+            self.connection.close()
+
+    def told(self) -> AbstractContextManager[None]:
+        """Failures of the database in words."""
+        return told(self.dsn)
+
+    def execute(self, query: str, arguments: Sequence[Any] = ()) -> Cursor:
+        """Run one statement written for SQLite, with ? for each argument."""
+        cursor = self.connection.cursor()
+        with self.told():
+            cursor.execute(query.replace("?", "%s"), arguments)
+        return cursor
+
+    def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each of a few rows."""
+        for row in rows:
+            self.execute(query, row)
+
+    def require(self, key: ProjectKey) -> None:
+        """Let the database belong to a project and its key, or see that it does; another key is refused (Refusal)."""
+        found = self.execute("SELECT key_check FROM caseweave_project WHERE project = ?", (key.project,)).fetchone()
+        if found:
+            require_same_key(key, found[0])
+            return
+        self.execute("INSERT INTO caseweave_project (project, key_check) VALUES (?, ?)", (key.project, key.check_value))
+
+    def ledger(self, study: str, stream: str) -> Ledger:
+        """The ledger that lies in this database."""
+        return PostgresLedger(self, LEDGER, study, stream, self._copy)
+
+    def largest(self, table: str, column: str) -> int:
+        """The largest integer in use, ours or not; 0 where there is none."""
+        ((found,),) = self.execute(f'SELECT coalesce(max("{column}"), 0) FROM "{table}"').fetchall()
+        if found >= LARGEST - len(self.shapes.tables):
+            raise Refusal(
+                f"Table {table} of the {place(self.dsn)} uses the integers up to {found}; there are none above.",
+                way_out="Deliver to a schema of its own (`caseweave omop init --schema`), or have the keys renumbered.",
+            )
+        return int(found)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Append rows by COPY."""
+        self.changes[table] += self._copy(table, columns, rows)
+
+    def update(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Replace rows in place, by their keys; one that somebody deleted comes again."""
+        key, stage = self.shapes.tables[table].id_column, f"caseweave_new_{table}"
+        names = [one.name for one in self.shapes.tables[table].fields if one.name in self.columns[table]]
+        listed = ", ".join(f'"{name}"' for name in names)
+        empty = f'SELECT {listed} FROM "{table}" WITH NO DATA'
+        self.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DROP AS {empty}")
+        self._copy(stage, columns, rows)
+        new = ", ".join(f'"{name}" = new."{name}"' for name in names if name != key)
+        self.execute(f'UPDATE "{table}" AS old SET {new} FROM {stage} AS new WHERE old."{key}" = new."{key}"')
+        again = self.execute(
+            f'INSERT INTO "{table}" ({listed}) SELECT {listed} FROM {stage} AS new '
+            f'WHERE NOT EXISTS (SELECT FROM "{table}" AS old WHERE old."{key}" = new."{key}")'
+        )
+        self.changes[table] += again.rowcount
+        self.execute(f"TRUNCATE {stage}")
+
+    def delete(self, table: str, column: str, integers: Iterable[int]) -> None:
+        """Delete the rows that hold these integers in a column."""
+        gone = list(integers)
+        if gone:
+            done = self.execute(
+                f'DELETE FROM "{table}" AS old USING unnest(?::bigint[]) AS gone (n) WHERE old."{column}" = gone.n',
+                (gone,),
+            )
+            self.changes[table] -= done.rowcount
+
+    def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
+        """Rows of a query."""
+        return self.execute(query, arguments).fetchall()
+
+    def count(self) -> dict[str, int]:
+        """Rows of ours per table, empty ones left out; what others put there isn't counted."""
+        counts = Counter(dict(self.execute("SELECT table_name, rows FROM caseweave_rows").fetchall()))
+        counts.update(self.changes)
+        return {name: counts[name] for name in self.shapes.tables if counts[name]}
+
+    def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+        lines = CopyText(rows)
+        listed = ", ".join(f'"{name}"' for name in columns)
+        with self.told(), self.connection.cursor() as cursor:
+            cursor.copy_expert(f'COPY "{table}" ({listed}) FROM STDIN', lines)
+        return lines.count
+
+    def _remember_counts(self) -> None:
+        for table, change in self.changes.items():
+            self.execute(
+                "INSERT INTO caseweave_rows AS known (table_name, rows) VALUES (?, ?) "
+                "ON CONFLICT (table_name) DO UPDATE SET rows = known.rows + excluded.rows",
+                (table, change),
+            )
+        self.changes.clear()
+
+
+def _columns(cursor: Cursor, schema: str) -> dict[str, set[str]]:
+    """The columns of each table of a schema, whoever may see them."""
+    cursor.execute(
+        "SELECT relname, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
+        "JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE nspname = %s AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped",
+        (schema,),
+    )
+    found: dict[str, set[str]] = {}
+    for table, column in cursor.fetchall():
+        found.setdefault(table, set()).add(column)
+    return found
