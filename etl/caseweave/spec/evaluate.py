@@ -264,11 +264,16 @@ ARITHMETIC: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
 
 
 def arithmetic(operator: str, left: Answer, right: Answer) -> Answer:
-    """Add, subtract, multiply or divide; dates less dates are days, dates and days are dates.
+    """Add, subtract, multiply or divide; dates less dates are days, dates and days are dates, texts are joined by +.
 
     >>> arithmetic("-", PartialDate("2021-03-01"), PartialDate("2021-02-01"))
     28
+    >>> arithmetic("+", "urn:oid:", Text("1.2.840"))
+    'urn:oid:1.2.840'
     """
+    texts = [one.text if isinstance(one, Text) else one for one in (left, right)]
+    if operator == "+" and all(isinstance(one, str) for one in texts):
+        return "".join(str(one) for one in texts)
     if isinstance(right, PartialDate):
         left = _date(left)
     if isinstance(left, PartialDate) and operator in ("+", "-"):

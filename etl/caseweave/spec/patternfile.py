@@ -168,11 +168,7 @@ def _profiles(node: Any, at: At) -> tuple[Claim, ...]:
 
 
 def _claim(alias: str, needs: Any, at: At) -> Claim:
-    if needs is None:
-        return Claim(alias, (), at.line)
-    if not isinstance(needs, Map) or set(needs) - {"needs"}:
-        at.fail(f"profile '{alias}' takes only 'needs'", 'Write {needs: [slot, "slot:kind|kind"]}.')
-    return Claim(alias, tuple(_need(str(one), at) for one in needs.get("needs") or ()), at.line)
+    return Claim(alias, () if needs is None else CLAIM.read(needs, at), at.line)
 
 
 def _need(text: str, at: At) -> Need:
@@ -186,9 +182,41 @@ def _need(text: str, at: At) -> Need:
     return Need(slot.strip(), frozenset(one for kind in chosen for one in KIND_GROUPS.get(kind, (kind,))))
 
 
+class _Need:
+    """`slot`, or `slot:kind|kind`: what must be filled, and with what, before a profile is claimed."""
+
+    wanted = "slot, or slot:kind|kind"
+
+    def accepts(self, node: Any) -> bool:
+        return isinstance(node, str)
+
+    def read(self, node: Any, at: At) -> Any:
+        return _need(node, at) if isinstance(node, str) else refuse(self, node, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+CLAIM = Block(
+    "profile",
+    "What must hold before a profile is claimed, under the profile's name.",
+    (
+        Key(
+            "needs",
+            ListOf(_Need(), single=True),
+            "slots that must be filled, each with the kinds that are right: " + ", ".join((*KINDS, *KIND_GROUPS)),
+            '[at:day, "value:code|quantity"]',
+            default=(),
+        ),
+    ),
+    lambda found, at: found["needs"],
+)
+
+
 class _Renderings:
     """One rendering, a list of named ones, or `none` (then `because` says why)."""
 
+    inside = (CLAIM,)
     wanted = "one rendering, a list of named renderings, or none"
 
     def __init__(self, target: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from caseweave.errors import MappingError
 from caseweave.issues import SEVERITIES
 from caseweave.plan.lint.claims import claims
 from caseweave.plan.lint.codes import codes
@@ -34,8 +35,17 @@ def lint(
     load raises MappingError before this.
     """
     measure = known or knowledge(study)
-    found = {finding for one in PASSES for finding in one(measure)}
+    found = {finding for one in PASSES for finding in _told(one(measure))}
     found.update(coherence(measure, given))
     if run is not None:
         found.update(examples(study, run))
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one))
+
+
+def _told(findings: Iterator[LintFinding]) -> Iterator[LintFinding]:
+    """An expression inside a tree is parsed only here; one that can't be is a fault like any other."""
+    try:
+        yield from findings
+    except MappingError as error:
+        place = (error.data["file"], error.data["line"])
+        yield LintFinding(*place, "expression", "error", f"{error.data['problem']}.", error.way_out)
