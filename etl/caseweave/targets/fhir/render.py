@@ -15,7 +15,8 @@ from caseweave.plan.facts import FactBatch, Facts, Indices, Mask, SlotColumn
 from caseweave.plan.variants import combine
 from caseweave.shapes.fhir import FhirShapes
 from caseweave.spec.evaluate import Presence
-from caseweave.spec.pattern import Rendering
+from caseweave.spec.pattern import Claim, Rendering
+from caseweave.targets.fhir.bound import keeps
 from caseweave.targets.fhir.conditions import where
 from caseweave.targets.fhir.fragments import Coder, fragments
 from caseweave.targets.fhir.tree import (
@@ -170,12 +171,18 @@ class _Shape:
             *(self.linked(slot)[self.which] for slot in self.links),
             *(self.sibling(slot)[self.which].astype(np.int32) for slot in self.siblings),
             *(self.condition(one, columns)[self.which].astype(np.int32) for one in self.compiled.tree.conditions),
+            *(self.keeps(one)[self.which].astype(np.int32) for one in self.compiled.rendering.profiles),
         ]
 
     def condition(self, one: Condition, columns: Mapping[str, SlotColumn]) -> Mask:
         if isinstance(one, Unwritable | Reversed):
             return where(one, self.batch.slots, len(self.batch), self.renderer.settings.coder)
         return holds(one, columns, len(self.batch), self.renderer.settings.presence)
+
+    def keeps(self, claim: Claim) -> Mask:
+        settings = self.renderer.settings
+        url = settings.profiles[claim.profile]
+        return keeps(url, self.compiled.tree, self.batch.slots, len(self.batch), settings.coder)
 
     def linked(self, slot: str) -> Indices:
         """For each fact, which rendering of the linked fact it can refer to, plus one; 0 where none."""
@@ -208,13 +215,13 @@ class _Shape:
             if place:
                 kinds[slot], places[slot] = "link", place - 1
         settings, rendering = self.renderer.settings, self.compiled.rendering
-        assembler = Assembler(
-            kinds, [bool(flag) for flag in rest], settings.emit_missing, rendering.file, rendering.line
-        )
+        flags = [bool(flag) for flag in rest]
+        number = len(self.compiled.tree.conditions)
+        assembler = Assembler(kinds, flags[:number], settings.emit_missing, rendering.file, rendering.line)
         pieces = assembler.whole(self.compiled.tree.root, context_has_reason=self.has_reason())
-        # a code that no system of FHIR knows is a text to a profile
-        claimed = {slot: "text" if kind == "label" else kind for slot, kind in kinds.items()}
-        head = self.head([claim.profile for claim in rendering.profiles if claim.holds(claimed)])
+        claimed = {slot: "code" if kind == "label" else kind for slot, kind in kinds.items()}
+        claims = zip(rendering.profiles, flags[number:], strict=True)
+        head = self.head([claim.profile for claim, kept in claims if kept and claim.holds(claimed)])
         body = [b"{}"] if pieces is None else pieces
         first: list[Piece] = [head, b"," if len(body) > 2 else b"", *body[1:]]
         return self.fill(
