@@ -256,7 +256,7 @@ def _repeated(sheet: _SheetFile, node: Any, at: At) -> Iterator[tuple[Any, str]]
 def load_study(name_or_path: str | Path, *, studies: Sequence[Path | str] = ()) -> Study:
     """Load a study, complete and checked, repeats written out.
 
-    >>> load_study("breast").name  # doctest: +SKIP
+    >>> load_study("breast").name
     'breast'
 
     Arguments: its name, or the path of its folder; `studies`, a user's own folders of studies, asked before

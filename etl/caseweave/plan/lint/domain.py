@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from caseweave.plan.slots import translate
 from caseweave.spec.evaluate import Presence, evaluate, truth
 from caseweave.spec.expression import Expression, Literal, names, walk
 from caseweave.spec.models import (
@@ -123,19 +124,7 @@ def of_slots(study: Study, statement: Statement, presence: Presence) -> dict[str
 def _derived(let: Let, slots: Mapping[str, Samples], presence: Presence) -> Samples:
     if let.expression is not None:
         return FREE
-    return list(dict.fromkeys(let_value(let, value, presence) for value in slots.get(let.source, (None,))))
-
-
-def let_value(let: Let, value: Value | None, presence: Presence) -> Value | None:
-    """What a derived slot makes of a value: by its codes, its local value, what it means, then whether it is there."""
-    keys: list[str] = []
-    if isinstance(value, Code):
-        keys += [*map(str, value.codings), value.local]
-    meaning = presence.meaning(value) if value is not None else None
-    keys += [meaning] if meaning else []
-    keys += ["absent"] if value is None else ["missing"] if isinstance(value, Missing) else ["present"]
-    found = next((let.map[key] for key in keys if key in let.map), None)
-    return let.default if found is None else found
+    return list(dict.fromkeys(translate(let, value, presence) for value in slots.get(let.source, (None,))))
 
 
 def can_hold(expression: Expression, samples: Mapping[str, Samples], presence: Presence) -> tuple[bool, bool] | None:
