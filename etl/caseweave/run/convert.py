@@ -27,7 +27,7 @@ from caseweave.targets.omop.about import describe
 from caseweave.targets.omop.concepts import Concepts
 from caseweave.targets.omop.fill import OmopSettings
 from caseweave.targets.omop.rows import OmopBuilder
-from caseweave.targets.omop.vocabulary import write_vocabulary
+from caseweave.targets.omop.vocabulary import lacking_concepts, write_vocabulary
 from caseweave.targets.omop.write import Database, OmopWriter
 from caseweave.targets.scope import Scope
 from caseweave.terms import Systems, Terms, conventions, displays, systems
@@ -216,8 +216,11 @@ def write_to(
     ledger = database.ledger(conversion.study.name, stream)
     change = writer.compare(ledger)
     if change:
-        if database.own_vocabulary:
+        if database.vocabulary == "own":
             write_vocabulary(database, conversion.omop, conversion.terms)
+        elif database.vocabulary == "foreign" and (lacking := lacking_concepts(database, conversion.omop)):
+            told = database.refuse_lacking(lacking)
+            conversion.findings.append(Finding(rule="lacking-concept", severity="warning", message=told))
         writer.write(database, ledger, change)
     conversion.describe(database)
     return change, writer.written

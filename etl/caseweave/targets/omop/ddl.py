@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from caseweave.errors import UsageError
@@ -25,6 +26,8 @@ VOCABULARY_TABLES = frozenset(
         "drug_strength",
     }
 )
+# rows that point to these are looked for, by people and whenever one of these is deleted
+INDEXED = frozenset({"person", "visit_occurrence", "visit_detail", "note", "episode", "image_occurrence"})
 # SQLite has no dates: ISO text sorts and compares as dates do
 TYPES: Mapping[str, Mapping[str, str]] = {
     "sqlite": {
@@ -51,7 +54,11 @@ PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def create_statements(
-    shapes: OmopShapes, dialect: Dialect, schema: str | None = None, vocabulary_tables: bool = True
+    shapes: OmopShapes,
+    dialect: Dialect,
+    schema: str | None = None,
+    vocabulary_tables: bool = True,
+    vocabulary_schema: str | None = None,
 ) -> list[str]:
     """Write the DDL of a CDM, one statement per item, in an order that can be executed.
 
@@ -59,33 +66,72 @@ def create_statements(
     >>> create_statements(omop_shapes("5.4"), "sqlite")[0].splitlines()[0]
     'CREATE TABLE cohort ('
 
-    Arguments: `schema` goes before each table's name; without `vocabulary_tables` the tables of the vocabulary are
-    neither made nor pointed to. Keys stand inside CREATE TABLE; on PostgreSQL those that close a circle (concept and
-    domain, a visit and the one before it) follow as ALTER TABLE or are checked at the end of the transaction.
+    Arguments: `schema` goes before each table's name, `vocabulary_schema` before those of the vocabulary where it is
+    another one; without `vocabulary_tables` the tables of the vocabulary aren't made, and pointed to only in a schema
+    of their own. Keys stand inside CREATE TABLE; on PostgreSQL those that close a circle (concept and domain, a visit
+    and the one before it) follow as ALTER TABLE or are checked at the end of the transaction.
     Raises UsageError for an unknown dialect or a schema that isn't a plain name.
     """
     if dialect not in TYPES:
         raise UsageError(f"There is no DDL for {dialect!r}.", way_out="Say sqlite or postgresql.", dialect=dialect)
+    homes = Homes(plain(schema), plain(vocabulary_schema) or schema)
+    tables = {
+        name: table for name, table in shapes.tables.items() if vocabulary_tables or name not in VOCABULARY_TABLES
+    }
+    there = VOCABULARY_TABLES if vocabulary_schema else frozenset[str]()
+    order = _order(tables)
+    created: set[str] = set() if vocabulary_tables else set(there)
+    statements: list[str] = []
+    later: list[tuple[Table, Field]] = []
+    for name in order:
+        created.add(name)
+        table = tables[name]
+        keys = [field for field in table.fields if field.fk_table in tables.keys() | there]
+        inline = [field for field in keys if dialect == "sqlite" or field.fk_table in created]
+        statements.append(_create(table, inline, dialect, homes))
+        later.extend((table, field) for field in keys if field not in inline)
+    return statements + [_alter(table, field, homes) for table, field in later]
+
+
+def index_statements(shapes: OmopShapes, schema: str | None = None) -> list[str]:
+    """Write CREATE INDEX for what people and deletions look for: the rows of a person, a visit, an episode.
+
+    >>> from caseweave.shapes.omop import omop_shapes
+    >>> index_statements(omop_shapes("5.4"), "cdm")[0]
+    'CREATE INDEX ON cdm.observation_period (person_id)'
+    """
+    homes = Homes(plain(schema), schema)
+    return [
+        f"CREATE INDEX ON {homes.of(table.name)} ({field.name})"
+        + ("" if field.required else f" WHERE {field.name} IS NOT NULL")
+        for table in shapes.tables.values()
+        for field in table.fields
+        if field.fk_table in INDEXED and not field.primary_key and table.name not in VOCABULARY_TABLES
+    ]
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Which schema a table is in; None is the one that the database takes by itself."""
+
+    clinical: str | None
+    vocabulary: str | None
+
+    def of(self, table: str) -> str:
+        """A table's name with its schema."""
+        schema = self.vocabulary if table in VOCABULARY_TABLES else self.clinical
+        return f"{schema}.{table}" if schema else table
+
+
+def plain(schema: str | None) -> str | None:
+    """A schema's name, if it can stand in a statement as it is; raises UsageError otherwise."""
     if schema is not None and not PLAIN_NAME.fullmatch(schema):
         raise UsageError(
             f"{schema!r} can't be the name of a schema.",
             way_out="Use letters, digits and underscores.",
             schema=schema,
         )
-    tables = {
-        name: table for name, table in shapes.tables.items() if vocabulary_tables or name not in VOCABULARY_TABLES
-    }
-    order = _order(tables)
-    created: set[str] = set()
-    statements: list[str] = []
-    later: list[tuple[Table, Field]] = []
-    for name in order:
-        created.add(name)
-        table = tables[name]
-        inline = [field for field in _keys(table, tables) if dialect == "sqlite" or field.fk_table in created]
-        statements.append(_create(table, inline, dialect, schema))
-        later.extend((table, field) for field in _keys(table, tables) if field not in inline)
-    return statements + [_alter(table, field, schema) for table, field in later]
+    return schema
 
 
 def parents_first(shapes: OmopShapes) -> tuple[str, ...]:
@@ -135,10 +181,6 @@ def _name(name: str) -> str:
     return f'"{name}"' if name in RESERVED else name
 
 
-def _qualified(name: str, schema: str | None) -> str:
-    return f"{schema}.{name}" if schema else name
-
-
 def _type(field: Field, dialect: Dialect) -> str:
     known = TYPES[dialect].get(field.datatype)
     if known:
@@ -146,7 +188,7 @@ def _type(field: Field, dialect: Dialect) -> str:
     return "TEXT" if dialect == "sqlite" else field.datatype
 
 
-def _create(table: Table, keys: list[Field], dialect: Dialect, schema: str | None) -> str:
+def _create(table: Table, keys: list[Field], dialect: Dialect, homes: Homes) -> str:
     lines = []
     for field in table.fields:
         words = [_name(field.name), _type(field, dialect)]
@@ -155,17 +197,17 @@ def _create(table: Table, keys: list[Field], dialect: Dialect, schema: str | Non
         if field.primary_key:
             words.append("PRIMARY KEY")
         lines.append("    " + " ".join(words))
-    lines += [f"    {_foreign_key(table, field, dialect, schema)}" for field in keys]
-    return f"CREATE TABLE {_qualified(table.name, schema)} (\n" + ",\n".join(lines) + "\n)"
+    lines += [f"    {_foreign_key(table, field, dialect, homes)}" for field in keys]
+    return f"CREATE TABLE {homes.of(table.name)} (\n" + ",\n".join(lines) + "\n)"
 
 
-def _foreign_key(table: Table, field: Field, dialect: Dialect, schema: str | None) -> str:
+def _foreign_key(table: Table, field: Field, dialect: Dialect, homes: Homes) -> str:
     # SQLite looks for the other table in the same schema and allows no name before it
-    target = field.fk_table if dialect == "sqlite" else _qualified(field.fk_table, schema)
+    target = field.fk_table if dialect == "sqlite" else homes.of(field.fk_table)
     text = f"FOREIGN KEY ({_name(field.name)}) REFERENCES {target} ({_name(field.fk_field)})"
     circle = table.name in VOCABULARY_TABLES or field.fk_table == table.name
     return f"{text} DEFERRABLE INITIALLY DEFERRED" if circle else text
 
 
-def _alter(table: Table, field: Field, schema: str | None) -> str:
-    return f"ALTER TABLE {_qualified(table.name, schema)} ADD {_foreign_key(table, field, 'postgresql', schema)}"
+def _alter(table: Table, field: Field, homes: Homes) -> str:
+    return f"ALTER TABLE {homes.of(table.name)} ADD {_foreign_key(table, field, 'postgresql', homes)}"

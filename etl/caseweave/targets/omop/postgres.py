@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2.extensions import quote_ident
 
-from caseweave.errors import Refusal, UsageError
+from caseweave.errors import Refusal, TargetError
 from caseweave.identity.keyfile import ProjectKey, require_same_key
 from caseweave.shapes.omop import OmopShapes
 from caseweave.targets.ledger import Ledger
 from caseweave.targets.omop.connect import connect, place, told
 from caseweave.targets.omop.copying import CopyText
 from caseweave.targets.omop.own_tables import LEDGER, PostgresLedger, make_own_tables
+from caseweave.targets.omop.server import find_cdm
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -48,8 +49,7 @@ class PostgresDatabase:
     def __init__(
         self, dsn: str, shapes: OmopShapes, schema: str = "public", vocabulary_schema: str | None = None
     ) -> None:
-        self.dsn, self.shapes, self.schema = dsn, shapes, schema
-        self.vocabulary_schema = vocabulary_schema or schema
+        self.dsn, self.shapes, self.schema, self.vocabulary_schema = dsn, shapes, schema, vocabulary_schema
         self.changes: Counter[str] = Counter()
 
     def __enter__(self) -> PostgresDatabase:
@@ -57,15 +57,13 @@ class PostgresDatabase:
         try:
             with self.told(), self.connection.cursor() as cursor:
                 cursor.execute(SETTINGS)
-                path = ", ".join(quote_ident(one, cursor) for one in (self.schema, self.vocabulary_schema))
-                cursor.execute(f"SET LOCAL search_path TO {path}")
                 # until the transaction ends: two workspaces of a project take turns, and the second finds all there
                 cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (LOCK, self.schema))
+                self.cdm = find_cdm(cursor, self.dsn, self.schema, self.vocabulary_schema)
+                self.vocabulary = self.cdm.vocabulary
                 make_own_tables(cursor, self.schema)
-                self.columns = _columns(cursor, self.schema)
-                if "person" not in self.columns:
-                    raise UsageError(f"Schema {self.schema} of the {place(self.dsn)} holds no CDM.",
-                                     way_out="Make one with `caseweave omop init`, or name its schema.")  # fmt: skip
+                schemas = dict.fromkeys((self.schema, self.cdm.vocabulary_schema or self.schema))
+                cursor.execute(f"SET LOCAL search_path TO {', '.join(quote_ident(one, cursor) for one in schemas)}")
         except BaseException:
             self.connection.close()
             raise
@@ -128,7 +126,7 @@ class PostgresDatabase:
     def update(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Replace rows in place, by their keys; one that somebody deleted comes again."""
         key, stage = self.shapes.tables[table].id_column, f"caseweave_new_{table}"
-        names = [one.name for one in self.shapes.tables[table].fields if one.name in self.columns[table]]
+        names = [one.name for one in self.shapes.tables[table].fields if one.name in self.cdm.columns[table]]
         listed = ", ".join(f'"{name}"' for name in names)
         empty = f'SELECT {listed} FROM "{table}" WITH NO DATA'
         self.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DROP AS {empty}")
@@ -156,6 +154,15 @@ class PostgresDatabase:
         """Rows of a query."""
         return self.execute(query, arguments).fetchall()
 
+    def refuse_lacking(self, concepts: Sequence[int]) -> str:
+        """Say which concepts somebody else's vocabulary lacks; TargetError where foreign keys want them there."""
+        few = ", ".join(map(str, concepts[:20])) + (" and more" if len(concepts) > 20 else "")
+        told = f"The vocabulary of the {place(self.dsn)} lacks {len(concepts)} concepts that the rows use: {few}."
+        if self.cdm.concept_keys:
+            way_out = "Load the vocabulary release that has them, or run with --vocabulary and the database's own."
+            raise TargetError(told, way_out=way_out, concepts=list(concepts))
+        return told
+
     def count(self) -> dict[str, int]:
         """Rows of ours per table, empty ones left out; what others put there isn't counted."""
         counts = Counter(dict(self.execute("SELECT table_name, rows FROM caseweave_rows").fetchall()))
@@ -177,17 +184,3 @@ class PostgresDatabase:
                 (table, change),
             )
         self.changes.clear()
-
-
-def _columns(cursor: Cursor, schema: str) -> dict[str, set[str]]:
-    """The columns of each table of a schema, whoever may see them."""
-    cursor.execute(
-        "SELECT relname, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
-        "JOIN pg_namespace n ON n.oid = relnamespace "
-        "WHERE nspname = %s AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped",
-        (schema,),
-    )
-    found: dict[str, set[str]] = {}
-    for table, column in cursor.fetchall():
-        found.setdefault(table, set()).add(column)
-    return found

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from caseweave.shapes.omop import OmopShapes
 from caseweave.targets.ledger import Ledger
@@ -22,7 +23,7 @@ class SqliteDatabase:
     0
     """
 
-    own_vocabulary = True
+    vocabulary: Literal["own", "foreign", "none"] = "own"
 
     def __init__(self, path: Path | None, shapes: OmopShapes) -> None:
         self.path, self.shapes = path, shapes
@@ -84,6 +85,10 @@ class SqliteDatabase:
     def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
         """Rows of a query."""
         return self.connection.execute(query, arguments).fetchall()
+
+    def refuse_lacking(self, concepts: Sequence[int]) -> str:
+        """Nothing to refuse: the vocabulary tables are filled as rows need them."""
+        return ""
 
     def count(self) -> dict[str, int]:
         """Rows per table, empty ones left out, and those of the vocabulary, which tell of no patient."""

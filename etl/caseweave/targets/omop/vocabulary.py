@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from caseweave.targets.omop.columns import Constant, Lookup
+from caseweave.targets.omop.columns import Constant, Lookup, Reference
 from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.rows import OmopBuilder
 from caseweave.targets.omop.write import FIELD_CONCEPTS, Database
@@ -55,13 +55,23 @@ def write_vocabulary(database: Database, builder: OmopBuilder, terms: Terms) -> 
     return len(found)
 
 
+def lacking_concepts(database: Database, builder: OmopBuilder) -> list[int]:
+    """The ids that the builder's rows use and somebody else's vocabulary doesn't have; nothing is written."""
+    used = sorted(used_concepts(builder))
+    return sorted(set(used) - {int(str(one)) for one in _present(database, "concept", "concept_id", used)})
+
+
 def used_concepts(builder: OmopBuilder) -> set[int]:
-    """The ids in all columns of all rows that point to CONCEPT, and of the conventions behind links and types."""
+    """The ids in all columns of all rows that point to CONCEPT, those of the fields that links point to among them."""
     conventions = builder.settings.concepts.conventions
-    found = {conventions[name] for name in (*FIELD_CONCEPTS.values(), "case-report-form") if name in conventions}
+    found: set[int] = set()
     for number in range(len(builder.facts.batches)):
         for built in builder.batch(number):
             found.update(_ids(built))
+            for column in built.columns.values():
+                if isinstance(column, Reference) and column.field_concept:
+                    names = {FIELD_CONCEPTS.get(one.table.name, "") for one in builder.batch(column.batch)}
+                    found.update(conventions[name] for name in names if name in conventions)
     return found
 
 

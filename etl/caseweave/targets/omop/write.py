@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Database(Protocol):
     """What a database has to offer; omop.sqlite and PostgreSQL do."""
 
     shapes: OmopShapes
-    own_vocabulary: bool  # whether its vocabulary tables are ours to fill
+    vocabulary: Literal["own", "foreign", "none"]  # whether its vocabulary tables are ours to fill
 
     def ledger(self, study: str, stream: str) -> Ledger: ...
     def largest(self, table: str, column: str) -> int: ...
@@ -57,6 +57,7 @@ class Database(Protocol):
     def update(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None: ...
     def delete(self, table: str, column: str, integers: Iterable[int]) -> None: ...
     def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]: ...
+    def refuse_lacking(self, concepts: Sequence[int]) -> str: ...
 
 
 @dataclass
