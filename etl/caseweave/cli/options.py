@@ -119,6 +119,24 @@ Retract: TypeAlias = Annotated[
 Force: TypeAlias = Annotated[
     bool, typer.Option("--force", help="Load forms that are older than what was loaded last, or superseded.")
 ]
+
+
+class Depth(StrEnum):
+    """What of the FHIR output is validated before it is written."""
+
+    NONE = "none"
+    TEMPLATES = "templates"
+    ALL = "all"
+
+
+Validate: TypeAlias = Annotated[
+    Depth,
+    typer.Option(
+        "--validate",
+        help="Hold FHIR output against R4 and mCODE before anything is written: one resource of each kind, or every "
+        "resource and where each reference leads (some thousands a second).",
+    ),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Language: TypeAlias = Annotated[
     str,

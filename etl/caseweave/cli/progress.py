@@ -13,6 +13,7 @@ STEPS = {
     "read": "reading the forms",
     "terms": "opening the vocabulary",
     "apply": "checking cells, making facts",
+    "validate": "validating what will be written",
     "compare": "comparing with what is held",
     "write": "writing FHIR and OMOP",
     "report": "writing findings and lineage",

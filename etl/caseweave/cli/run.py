@@ -21,6 +21,7 @@ def run(
     complete: options.Complete = False,
     retract: options.Retract = None,
     force: options.Force = False,
+    validate: options.Validate = options.Depth.TEMPLATES,
     as_json: options.AsJson = False,
 ) -> int:
     """Turn filled forms into FHIR resources and OMOP rows, in a workspace.
@@ -49,6 +50,7 @@ def run(
             complete=complete,
             retract=retract.value if retract else "",
             force=force,
+            validate=validate.value,
         )
         outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
     if as_json:

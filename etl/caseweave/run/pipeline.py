@@ -19,6 +19,7 @@ from caseweave.run.convert import Conversion, convert, write_to
 from caseweave.run.guards import age_of, loaded, refuse_mass_retraction, refuse_older, retractions
 from caseweave.run.lineage import write_lineage
 from caseweave.run.sides import side_by_side
+from caseweave.run.validate import refuse_invalid
 from caseweave.run.workspace import LAYOUT, Workspace, write_json
 from caseweave.sources import read_sources
 from caseweave.spec.models import Study
@@ -50,7 +51,8 @@ class Options:
     Arguments: `key_file` of the project; `vocabulary`, an Athena download; `site` of all patients; `stream` of sources
     that speak for themselves; `password` of protected workbooks; `today`, after which dates lie in the future; `as_of`,
     the age of the sources; `increment`, whether they hold only what is new; `complete`, whether they hold everybody;
-    `retract`, "all" to allow a mass retraction; `force`, to take older sources after newer ones.
+    `retract`, "all" to allow a mass retraction; `force`, to take older sources after newer ones; `validate`, what is
+    held against FHIR before it is written: "none", "templates" (one resource of each variant) or "all".
     """
 
     key_file: Path | None = None
@@ -64,6 +66,7 @@ class Options:
     complete: bool = False
     retract: str = ""
     force: bool = False
+    validate: str = "none"
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,9 @@ def run(
                 site=options.site,
                 known_subjects=frozenset(state.get("subjects", ())),
             )
+        if options.validate != "none":
+            with clock.step("validate"):
+                refuse_invalid(conversion, options.validate)
         number = int(state.get("runs", 0)) + 1
         age = age_of(sources, options.as_of)
         refuse_older(state, sources, age, options)

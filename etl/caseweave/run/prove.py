@@ -1,4 +1,4 @@
-"""Lint with everything at hand: the vocabularies, and a run of the examples that stand in the mapping."""
+"""Lint with everything at hand: the vocabularies, the examples run, and every template filled and validated."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from caseweave.errors import MappingError
 from caseweave.plan.lint import LintFinding, knowledge, lint
 from caseweave.quality.rules import rules_of
 from caseweave.run.examples import example_runner
+from caseweave.run.templates import compile_check
 from caseweave.spec.loader import load_study
 from caseweave.terms import open_terms
 
@@ -29,4 +30,6 @@ def prove(name: str, *, studies: Sequence[Path] = (), vocabulary: Path | None = 
         data = error.data
         return [LintFinding(data["file"], data["line"], "not-loaded", "error", f"{data['problem']}.", error.way_out)]
     terms = open_terms(vocabulary)
-    return lint(study, knowledge(study, terms), example_runner(terms), rules)
+    found = lint(study, knowledge(study, terms), example_runner(terms), rules)
+    # what lint has seen already would stop the compiler, or come out twice
+    return found if any(one.severity == "error" for one in found) else [*compile_check(study, terms), *found]
