@@ -18,7 +18,7 @@ from caseweave.plan.apply import Applied, apply
 from caseweave.plan.layout import Layout, lay_out
 from caseweave.quality.rules import contradictions, rules_of
 from caseweave.shapes.fhir import fhir_shapes
-from caseweave.shapes.omop import omop_shapes
+from caseweave.shapes.omop import OmopShapes, omop_shapes
 from caseweave.spec.models import LinkRef, Study
 from caseweave.targets.fhir.fragments import Coder
 from caseweave.targets.fhir.render import STUDY_TAG, FhirRenderer, FhirSettings
@@ -54,6 +54,7 @@ class Conversion:
     key: ProjectKey
     terms: Terms
     systems: Systems
+    cdm: OmopShapes | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -132,7 +133,8 @@ class Conversion:
         """The OMOP builder over the facts."""
         cdm = str(self.study.omop.get("cdm") or "5.4")
         imaging = bool(self.study.omop.get("imaging", True))
-        shapes = omop_shapes("5.3" if cdm == "5.3" else "5.4", oncology=cdm == "5.3", imaging=imaging)
+        # a database that is there already says itself which CDM it is
+        shapes = self.cdm or omop_shapes("5.3" if cdm == "5.3" else "5.4", oncology=cdm == "5.3", imaging=imaging)
         concepts = Concepts(self.terms, {**self.systems.systems, **self.own_systems}, conventions())
         anchor = self.study.anchor.date if self.study.anchor else None
         return OmopBuilder(self.applied.facts, OmopSettings(shapes, concepts, presence(), anchor))
@@ -235,11 +237,13 @@ def convert(
     today: datetime.date | None = None,
     site: str = "",
     known_subjects: frozenset[str] = frozenset(),
+    cdm: OmopShapes | None = None,
 ) -> Conversion:
     """Turn sources into facts; no files are written, nothing is sent.
 
     Arguments: `key` of the project; `today` is the day after which dates lie in the future; `site` of all patients
-    where the study doesn't tell it; `known_subjects` are patients of earlier runs.
+    where the study doesn't tell it; `known_subjects` are patients of earlier runs; `cdm` of the database that the
+    rows are for, where that isn't the study's choice.
     """
     layout = lay_out(study, sources)
     resolver = GivenResolver() if study.subject == "given" else KeyedResolver(key)
@@ -254,4 +258,4 @@ def convert(
         known_subjects=known_subjects,
     )
     applied.findings.extend(contradictions(rules_of(study), applied.sheets, presence()))
-    return Conversion(study, layout, applied, key, terms, systems())
+    return Conversion(study, layout, applied, key, terms, systems(), cdm)
