@@ -15,7 +15,8 @@ from typing import Any
 
 from caseweave.identity.keyfile import project_key
 from caseweave.run.account import account, write_account
-from caseweave.run.convert import Conversion, convert, write_to
+from caseweave.run.convert import Conversion, convert
+from caseweave.run.database import OmopServer, deliver_to, known_key, remembered
 from caseweave.run.guards import age_of, loaded, refuse_mass_retraction, refuse_older, retractions
 from caseweave.run.lineage import write_lineage
 from caseweave.run.sides import side_by_side
@@ -25,7 +26,6 @@ from caseweave.sources import read_sources
 from caseweave.spec.models import Study
 from caseweave.targets.fhir.write import FhirWriter
 from caseweave.targets.ledger import Difference, Ledger
-from caseweave.targets.omop.sqlite import SqliteDatabase
 from caseweave.targets.scope import Scope
 from caseweave.terms import open_terms
 from caseweave.values.grid import Source
@@ -51,7 +51,8 @@ class Options:
     Arguments: `key_file` of the project; `vocabulary`, an Athena download; `site` of all patients; `stream` of sources
     that speak for themselves; `password` of protected workbooks; `today`, after which dates lie in the future; `as_of`,
     the age of the sources; `increment`, whether they hold only what is new; `complete`, whether they hold everybody;
-    `retract`, "all" to allow a mass retraction; `force`, to take older sources after newer ones; `validate`, what is
+    `retract`, "all" to allow a mass retraction; `omop`, a CDM that is written instead of DIR/omop.sqlite, by default
+    the one that earlier runs wrote; `force`, to take older sources after newer ones; `validate`, what is
     held against FHIR before it is written: "none", "templates" (one resource of each variant) or "all".
     """
 
@@ -65,6 +66,7 @@ class Options:
     increment: bool = False
     complete: bool = False
     retract: str = ""
+    omop: OmopServer | None = None
     force: bool = False
     validate: str = "none"
 
@@ -113,10 +115,12 @@ def run(
     workspace.create()
     with workspace.locked():
         state = workspace.read_state()
-        key = project_key(
-            study.project or study.name, key_file=options.key_file, known=state.get("key"), workspace=workspace.root
-        )
-        state = workspace.require(study.name, key)
+        project, server = study.project or study.name, options.omop or remembered(state)
+        cdm = server.look() if server else None
+        known = state.get("key") or known_key(cdm, project)
+        key = project_key(project, key_file=options.key_file, known=known, workspace=workspace.root)
+        known_key(cdm, project, key)
+        state = {**workspace.require(study.name, key), "omop": server and server.as_state()}
         with clock.step("terms"):
             terms = open_terms(options.vocabulary)
         with clock.step("apply"):
@@ -128,6 +132,7 @@ def run(
                 today=options.today,
                 site=options.site,
                 known_subjects=frozenset(state.get("subjects", ())),
+                cdm=cdm.shapes if cdm else None,
             )
         if options.validate != "none":
             with clock.step("validate"):
@@ -144,7 +149,7 @@ def run(
         remember(workspace, conversion, state, number - 1)
 
         def omop() -> Delivered:
-            return deliver_omop(conversion, workspace, options.stream, scope)
+            return _delivered(*deliver_to(workspace, conversion, options.stream, scope, server))
 
         with clock.step("write"):
             sent_fhir, sent_omop = side_by_side(fhir.deliver, omop)
@@ -169,6 +174,7 @@ def remember(workspace: Workspace, conversion: Conversion, state: Mapping[str, A
             "runs": runs,
             "subjects": sorted(subjects),
             "streams": state.get("streams", {}),
+            "omop": state.get("omop"),
         },
     )
 
@@ -208,14 +214,6 @@ class FhirDelivery:
         files = sorted(self.workspace.fhir.glob("*.ndjson"))
         total = {path.name.removesuffix(".ndjson"): _lines(path) for path in files}
         return _delivered(change, written, {name: n for name, n in total.items() if n}, self.vanished(change))
-
-
-def deliver_omop(conversion: Conversion, workspace: Workspace, stream: str, scope: Scope) -> Delivered:
-    """Bring DIR/omop.sqlite to what the run says."""
-    with SqliteDatabase(workspace.omop, conversion.omop.settings.shapes) as database:
-        change, written = write_to(database, conversion, stream, scope)
-        total = database.count()
-    return _delivered(change, written, total)
 
 
 def _delivered(

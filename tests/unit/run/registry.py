@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import openpyxl
 
+from caseweave.run.database import remembered
 from caseweave.run.pipeline import Options, Outcome, run
 from caseweave.run.workspace import Workspace
 from caseweave.shapes.omop import omop_shapes
 from caseweave.spec.loader import load_study
 from caseweave.targets.ledger import Ledger, unpack
+from caseweave.targets.omop.ddl import VOCABULARY_TABLES
 from caseweave.targets.records import text_ids
 
 STUDY = Path(__file__).parents[2] / "fixtures" / "registry"
@@ -73,23 +78,81 @@ def fhir(folder: Path) -> dict[str, bytes]:
     return found
 
 
+class Answers(Protocol):
+    """A database that answers queries as the ledger asks them."""
+
+    def execute(self, query: str, arguments: Sequence[Any] = ..., /) -> Any: ...
+    def executemany(self, query: str, rows: Any, /) -> Any: ...
+
+
+@dataclass
+class PostgresAnswers:
+    """A CDM on PostgreSQL, as SQLite would answer."""
+
+    cursor: Any
+
+    def execute(self, query: str, arguments: Sequence[Any] = (), /) -> Any:
+        self.cursor.execute(query.replace("?", "%s"), arguments)
+        return ([_plain(cell) for cell in row] for row in self.cursor.fetchall())
+
+    def executemany(self, query: str, rows: Any, /) -> None:
+        raise NotImplementedError
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, datetime.date):
+        return cell.isoformat()
+    if isinstance(cell, decimal.Decimal):
+        return float(cell)
+    return bytes(cell) if isinstance(cell, memoryview) else cell
+
+
+class HeldLedger(Ledger):
+    """The ledger of a database that stands."""
+
+    def create(self) -> None:
+        pass
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Answers]:
+    """The OMOP database that a workspace delivers to."""
+    server = remembered(Workspace(folder).read_state())
+    if server is None:
+        connection = sqlite3.connect(folder / "omop.sqlite")
+        yield connection
+        connection.close()
+        return
+    import psycopg2
+
+    remote = psycopg2.connect(server.dsn)
+    with remote.cursor() as cursor:
+        cursor.execute(f"SET search_path TO {server.schema}")
+        yield PostgresAnswers(cursor)
+    remote.close()
+
+
 def omop(folder: Path, study: str = "registry") -> dict[str, dict[str, Any]]:
-    """All rows by table and fact, integers of facts written as the facts themselves."""
+    """All rows by table and fact, integers of facts written as the facts themselves; others' rows are left out."""
+    with opened(folder) as database:
+        return dict(_rows(database, study))
+
+
+def _rows(database: Answers, study: str) -> Iterator[tuple[str, dict[str, Any]]]:
     tables = list(omop_shapes("5.4", imaging=True).tables.values())
-    connection = sqlite3.connect(folder / "omop.sqlite")
-    ledger = Ledger(connection, "caseweave_ledger", study, "main")
+    ledger = HeldLedger(database, "caseweave_ledger", study, "main")
     records = unpack([(0, held.records) for held in ledger.read(ledger.subjects()).values()])
     fact_of = {
         (tables[kind].name, number): f"{text}.{place}"
         for kind, number, text, place in zip(records.kind.tolist(), records.integer.tolist(), text_ids(records.ids),
                                              records.place.tolist(), strict=True)
     }  # fmt: skip
-    found: dict[str, dict[str, Any]] = {}
     for table in tables:
-        if table.name in ("cdm_source", "metadata") or (table.name, "") in found:
+        if table.name in ("cdm_source", "metadata", *VOCABULARY_TABLES):
             continue
         names = [one.name for one in table.fields]
-        for row in connection.execute(f"SELECT {', '.join(names)} FROM {table.name}"):
+        quoted = ", ".join(f'"{name}"' for name in names)
+        for row in database.execute(f"SELECT {quoted} FROM {table.name}"):
             cells = dict(zip(names, row, strict=True))
             own = cells.get(table.id_column or "")
             fact = fact_of.get((table.name, own))
@@ -100,12 +163,11 @@ def omop(folder: Path, study: str = "registry") -> dict[str, dict[str, Any]]:
                 cells["person_id"] = fact_of["person", cells["person_id"]]
             if cells.get("measurement_event_id"):
                 cells["measurement_event_id"] = fact_of["condition_occurrence", cells["measurement_event_id"]]
-            found[f"{table.name}/{fact}"] = cells
-    return found
+            yield f"{table.name}/{fact}", cells
 
 
 def periods(folder: Path) -> list[tuple[str, str]]:
     """The observation periods, by their days."""
-    connection = sqlite3.connect(folder / "omop.sqlite")
     query = "SELECT observation_period_start_date, observation_period_end_date FROM observation_period ORDER BY 1, 2"
-    return connection.execute(query).fetchall()
+    with opened(folder) as database:
+        return [(start, end) for start, end in database.execute(query)]

@@ -181,12 +181,12 @@ class OmopWriter:
             write = database.insert if table_name in FOUND_BY else database.update
             write(table_name, columns, rows)
             self.written[table_name] += count
-        self.delete(database, change.vanished, [name for name in self.order if name not in FOUND_BY])
         wanted = concatenate([given.new, change.changed])
         spans = self.spans()
         after = concatenate([wanted, change.stays])
         ledger.write(self.ledger_rows(after, change, self.held, spans))
         write_periods(database, ledger, self.person_integers(given.integers, change), self.period_type)
+        self.delete(database, change.vanished, [name for name in self.order if name not in FOUND_BY])
 
     def delete(self, database: Database, records: Records, tables: Sequence[str]) -> None:
         """Delete rows of some tables, children before parents."""

@@ -1,4 +1,7 @@
-"""Run it again: the same form writes nothing, a corrected one exactly the difference, what vanished is retracted."""
+"""Run it again: the same form writes nothing, a corrected one exactly the difference, what vanished is retracted.
+
+Every test runs against every OMOP database, the embedded one and PostgreSQL, and asks for the same content.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,20 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.unit.run.registry import HEADERS, deliver, fhir, filled, omop, periods, workbook
 
 from caseweave.errors import Refusal
+from tests.targets.databases import DATABASES, Deliver, deliver_to
+from tests.unit.run.registry import HEADERS, fhir, filled, omop, periods, workbook
+
+
+@pytest.fixture(params=DATABASES)
+def deliver(request: pytest.FixtureRequest) -> Deliver:
+    """Runs the registry's study into a workspace and a database of its own."""
+    return deliver_to(request)
 
 
 @pytest.fixture
-def first(tmp_path: Path) -> Path:
+def first(deliver: Deliver, tmp_path: Path) -> Path:
     """A workspace into which the filled form has been run."""
     outcome = deliver(tmp_path / "workspace", workbook(tmp_path / "form.xlsx", filled()))
     assert outcome.exit_code == 0
@@ -26,7 +36,7 @@ def changes(outcome: object) -> dict[str, tuple[int, int, int]]:
     return {name: (one["new"], one["changed"], one["retracted"]) for name, one in targets.items()}
 
 
-def test_the_balance_is_exact(tmp_path: Path) -> None:
+def test_the_balance_is_exact(deliver: Deliver, tmp_path: Path) -> None:
     rows = filled()
     outcome = deliver(tmp_path / "workspace", workbook(tmp_path / "form.xlsx", rows))
     cells = sum(cell is not None for sheet in rows.values() for row in sheet for cell in row)
@@ -36,14 +46,14 @@ def test_the_balance_is_exact(tmp_path: Path) -> None:
     assert balance["missing"] == 7  # er: NA
 
 
-def test_the_same_form_writes_nothing(first: Path, tmp_path: Path) -> None:
+def test_the_same_form_writes_nothing(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (first / "fhir").iterdir()}
     outcome = deliver(first, tmp_path / "form.xlsx")
     assert changes(outcome) == {"fhir": (0, 0, 0), "omop": (0, 0, 0)}
     assert {path: path.stat().st_mtime_ns for path in (first / "fhir").iterdir()} == before
 
 
-def test_order_copies_and_split_files_change_nothing(first: Path, tmp_path: Path) -> None:
+def test_order_copies_and_split_files_change_nothing(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = filled()
     shuffled = {name: random.Random(name).sample(found, len(found)) for name, found in rows.items()}
     order = {name: random.Random(name).sample(range(len(HEADERS[name])), len(HEADERS[name])) for name in HEADERS}
@@ -63,7 +73,7 @@ def test_order_copies_and_split_files_change_nothing(first: Path, tmp_path: Path
         assert changes(deliver(first, *sources)) == {"fhir": (0, 0, 0), "omop": (0, 0, 0)}
 
 
-def test_one_corrected_cell_changes_its_facts_alone(first: Path, tmp_path: Path) -> None:
+def test_one_corrected_cell_changes_its_facts_alone(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     before_fhir, before_omop = fhir(first), omop(first)
     rows = filled()
     rows["Patients"][4][5] = 12.5
@@ -77,7 +87,7 @@ def test_one_corrected_cell_changes_its_facts_alone(first: Path, tmp_path: Path)
     assert omop(first)[rows_now[0]]["value_as_number"] == 12.5
 
 
-def test_a_corrected_form_gives_what_it_would_have_given_first(first: Path, tmp_path: Path) -> None:
+def test_a_corrected_form_gives_what_it_would_have_given_first(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = filled()
     rows["Patients"][4][5] = None
     rows["Patients"][5][3] = "2019-05-06"
@@ -90,7 +100,7 @@ def test_a_corrected_form_gives_what_it_would_have_given_first(first: Path, tmp_
     assert periods(first) == periods(tmp_path / "fresh")
 
 
-def test_a_removed_row_is_retracted_while_its_patient_stands(first: Path, tmp_path: Path) -> None:
+def test_a_removed_row_is_retracted_while_its_patient_stands(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = filled()
     rows["Visits"].pop(0)
     outcome = deliver(first, workbook(tmp_path / "shorter.xlsx", rows))
@@ -98,7 +108,7 @@ def test_a_removed_row_is_retracted_while_its_patient_stands(first: Path, tmp_pa
     assert outcome.manifest["findings"]["message"] == 1  # it says so
 
 
-def test_an_absent_patient_stays_unless_the_form_is_complete(first: Path, tmp_path: Path) -> None:
+def test_an_absent_patient_stays_unless_the_form_is_complete(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = {name: [row for row in found if row[0] != "P007"] for name, found in filled().items()}
     shorter = workbook(tmp_path / "shorter.xlsx", rows)
     assert changes(deliver(first, shorter)) == {"fhir": (0, 0, 0), "omop": (0, 0, 0)}
@@ -110,7 +120,7 @@ def test_an_absent_patient_stays_unless_the_form_is_complete(first: Path, tmp_pa
     assert periods(first) == periods(tmp_path / "fresh")
 
 
-def test_a_renamed_column_retracts_nothing_and_is_told(first: Path, tmp_path: Path) -> None:
+def test_a_renamed_column_retracts_nothing_and_is_told(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     before_fhir, before_omop = fhir(first), omop(first)
     headers = {**HEADERS, "Patients": ["patient_id", "sex", "birth_date", "diagnosed", "er", "hemoglobin", "comments"]}
     outcome = deliver(first, workbook(tmp_path / "renamed.xlsx", filled(), headers))
@@ -120,13 +130,13 @@ def test_a_renamed_column_retracts_nothing_and_is_told(first: Path, tmp_path: Pa
     assert outcome.manifest["findings"] == {"error": 1, "warning": 1, "message": 0}
 
 
-def test_a_sheet_that_is_not_in_the_file_stays(first: Path, tmp_path: Path) -> None:
+def test_a_sheet_that_is_not_in_the_file_stays(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     outcome = deliver(first, workbook(tmp_path / "visits.xlsx", {"Visits": filled()["Visits"]}))
     assert changes(outcome) == {"fhir": (0, 0, 0), "omop": (0, 0, 0)}
     assert outcome.manifest["findings"]["warning"] == 1
 
 
-def test_a_visit_of_a_patient_known_from_an_earlier_run(first: Path, tmp_path: Path) -> None:
+def test_a_visit_of_a_patient_known_from_an_earlier_run(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = {"Visits": [*filled()["Visits"], ["P001", 3, "2022-01-01", 20, 61]]}
     outcome = deliver(first, workbook(tmp_path / "visits.xlsx", rows))
     assert changes(outcome) == {"fhir": (2, 0, 0), "omop": (2, 0, 0)}
@@ -138,7 +148,7 @@ def test_a_visit_of_a_patient_known_from_an_earlier_run(first: Path, tmp_path: P
     assert periods(first) == periods(tmp_path / "fresh")
 
 
-def test_an_emptied_sheet_stops_the_run(first: Path, tmp_path: Path) -> None:
+def test_an_emptied_sheet_stops_the_run(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     before = fhir(first)
     emptied = workbook(tmp_path / "emptied.xlsx", {**filled(), "Visits": []})
     with pytest.raises(Refusal, match=r"visits: 120 of 120.*--retract all") as refusal:
@@ -148,14 +158,14 @@ def test_an_emptied_sheet_stops_the_run(first: Path, tmp_path: Path) -> None:
     assert changes(deliver(first, emptied, retract="all"))["fhir"] == (0, 0, 120)
 
 
-def test_an_increment_adds_and_corrects_and_never_retracts(first: Path, tmp_path: Path) -> None:
+def test_an_increment_adds_and_corrects_and_never_retracts(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = filled()
-    new = {"Patients": [rows["Patients"][3][:5] + [14, None]], "Visits": [["P003", 3, "2022-01-01", 20, 61]]}
+    new = {"Patients": [[*rows["Patients"][3][:5], 14, None]], "Visits": [["P003", 3, "2022-01-01", 20, 61]]}
     outcome = deliver(first, workbook(tmp_path / "increment.xlsx", new), increment=True)
     assert changes(outcome) == {"fhir": (2, 1, 0), "omop": (2, 1, 0)}
 
 
-def test_older_files_after_newer_are_refused(first: Path, tmp_path: Path) -> None:
+def test_older_files_after_newer_are_refused(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = copy.deepcopy(filled())
     rows["Patients"][0][5] = 15
     older = workbook(tmp_path / "older.xlsx", rows)
@@ -167,7 +177,7 @@ def test_older_files_after_newer_are_refused(first: Path, tmp_path: Path) -> Non
         deliver(first, tmp_path / "form.xlsx")
 
 
-def test_another_key_or_study_is_refused(first: Path, tmp_path: Path) -> None:
+def test_another_key_or_study_is_refused(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     (tmp_path / "registry.key").rename(tmp_path / "kept.key")
     with pytest.raises(Refusal):
         deliver(first, tmp_path / "form.xlsx")
