@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "template": "caseweave.cli.template:template",
     "check": "caseweave.cli.check:check",
     "run": "caseweave.cli.run:run",
+    "omop": "caseweave.cli.omop:omop",
     "status": "caseweave.cli.status:status",
     "trace": "caseweave.cli.trace:trace",
     "lint": "caseweave.cli.lint:lint",

@@ -121,6 +121,29 @@ Force: TypeAlias = Annotated[
 ]
 
 
+Omop: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--omop",
+        metavar="DSN",
+        show_default=False,
+        help="A PostgreSQL database with a CDM, written instead of DIR/omop.sqlite, now and in later runs: "
+        "postgresql://USER@HOST/DATABASE or service=NAME. The password comes from PGPASSWORD, .pgpass or the service "
+        "file.",
+    ),
+]
+OmopSchema: TypeAlias = Annotated[str, typer.Option("--omop-schema", metavar="SCHEMA", help="The schema of the CDM.")]
+VocabularySchema: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--vocabulary-schema",
+        metavar="SCHEMA",
+        show_default=False,
+        help="The schema of CONCEPT, where it isn't the CDM's own or the one that the CDM's keys point to.",
+    ),
+]
+
+
 class Depth(StrEnum):
     """What of the FHIR output is validated before it is written."""
 

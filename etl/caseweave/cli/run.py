@@ -21,6 +21,9 @@ def run(
     complete: options.Complete = False,
     retract: options.Retract = None,
     force: options.Force = False,
+    omop: options.Omop = None,
+    omop_schema: options.OmopSchema = "public",
+    vocabulary_schema: options.VocabularySchema = None,
     validate: options.Validate = options.Depth.TEMPLATES,
     as_json: options.AsJson = False,
 ) -> int:
@@ -33,6 +36,7 @@ def run(
     from caseweave.cli.progress import clock
     from caseweave.cli.show import say
     from caseweave.cli.summary import describe_run
+    from caseweave.run.database import OmopServer
     from caseweave.run.pipeline import Options
     from caseweave.run.pipeline import run as run_study
     from caseweave.run.workspace import Workspace
@@ -50,6 +54,7 @@ def run(
             complete=complete,
             retract=retract.value if retract else "",
             force=force,
+            omop=OmopServer(omop, omop_schema, vocabulary_schema) if omop else None,
             validate=validate.value,
         )
         outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)

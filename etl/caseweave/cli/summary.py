@@ -34,7 +34,7 @@ def describe_run(manifest: Mapping[str, Any], root: Path, exit_code: int) -> str
         entry("This run", "; ".join(_target(name, one) for name, one in manifest["targets"].items())),
         *_findings(manifest["findings"], root),
         "",
-        entry("Look at", f"{root / 'fhir'}, {root / 'omop.sqlite'}, {root / 'manifest.json'}"),
+        entry("Look at", f"{root / 'fhir'}, {_database(manifest, root)}, {root / 'manifest.json'}"),
         entry("Exit code", ENDINGS[exit_code]),
     ]
     return "\n".join(lines)
@@ -56,6 +56,11 @@ def describe_check(content: Mapping[str, Any], root: Path, exit_code: int) -> st
         ),
     ]
     return "\n".join(lines)
+
+
+def _database(manifest: Mapping[str, Any], root: Path) -> str:
+    name = str(manifest["omop_database"])
+    return str(root / name) if name.endswith(".sqlite") else name
 
 
 def _read(content: Mapping[str, Any]) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from caseweave.identity.keyfile import ProjectKey, require_same_key
 from caseweave.run.convert import Conversion, write_to
 from caseweave.run.workspace import Workspace
-from caseweave.targets.ledger import Difference
+from caseweave.targets.ledger import Difference, Statements
 from caseweave.targets.omop.sqlite import SqliteDatabase
 from caseweave.targets.omop.write import Database
 from caseweave.targets.scope import Scope
@@ -45,6 +45,19 @@ class OmopServer:
         from caseweave.targets.omop.server import look
 
         return look(self.dsn, self.schema, self.vocabulary_schema)
+
+    def reading(self) -> AbstractContextManager[Statements]:
+        """A connection for queries."""
+        from caseweave.targets.omop.connect import asking
+
+        return asking(self.dsn, self.schema)
+
+    @property
+    def name(self) -> str:
+        """What to call it before people."""
+        from caseweave.targets.omop.connect import place
+
+        return f"schema {self.schema} of the {place(self.dsn)}"
 
     def as_state(self) -> dict[str, Any]:
         """What the workspace remembers."""

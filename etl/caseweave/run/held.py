@@ -8,13 +8,15 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from caseweave.errors import UsageError
+from caseweave.run.database import remembered
 from caseweave.run.workspace import Workspace
 from caseweave.shapes.omop import OmopShapes, omop_shapes
-from caseweave.targets.ledger import PACKED
+from caseweave.targets.ledger import PACKED, Statements
 
 FHIR_LEDGER = "fhir"
 OMOP_LEDGER = "caseweave_ledger"
@@ -39,9 +41,10 @@ class Holdings:
     Arguments: `names` gives the resource type (with the suffix of its ids) or the table of a kind.
     """
 
-    connection: sqlite3.Connection
+    connection: Statements
     table: str
     names: Mapping[int, str]
+    contains: ClassVar[str] = "instr(records, ?)"
 
     def units(self) -> dict[tuple[str, str], int]:
         """How many patients' sheets are held, by sheet and stream."""
@@ -59,8 +62,8 @@ class Holdings:
         return [one for one in self.containing(needle) if one.name == name]
 
     def containing(self, needle: bytes, subject: str = "") -> Iterator[Held]:
-        """The records of all units whose packed bytes hold these; SQLite searches, Python opens the few it finds."""
-        query = f"SELECT subject, sheet, stream, records FROM {self.table} WHERE instr(records, ?)"
+        """The records of all units whose packed bytes hold these; the database searches, Python opens what it finds."""
+        query = f"SELECT subject, sheet, stream, records FROM {self.table} WHERE {self.contains}"
         mine = " AND subject = ?" if subject else ""
         for name, sheet, stream, records in self.connection.execute(query + mine, (needle, subject)[: 1 + bool(mine)]):
             for one in np.frombuffer(records, dtype=PACKED):
@@ -79,6 +82,12 @@ class FhirHoldings(Holdings):
         """Type and id of a resource."""
         resource_type, dash, suffix = self.names.get(kind, "unknown").partition("-")
         return f"{resource_type}/{fact_text(fact)}{dash}{suffix}"
+
+
+class PostgresHoldings(Holdings):
+    """The ledger of a CDM on PostgreSQL."""
+
+    contains = "position(?::bytea IN records) > 0"
 
 
 def fact_text(raw: bytes) -> str:
@@ -125,7 +134,11 @@ def fhir_holdings(workspace: Workspace) -> Iterator[Holdings]:
 
 @contextlib.contextmanager
 def omop_holdings(workspace: Workspace) -> Iterator[Holdings]:
-    """What DIR/omop.sqlite holds."""
+    """What the OMOP database holds that the workspace delivers to."""
+    if server := remembered(workspace.read_state()):
+        with server.reading() as connection:
+            yield PostgresHoldings(connection, OMOP_LEDGER, dict(enumerate(server.look().shapes.tables)))
+        return
     with open_read_only(workspace.omop) as connection:
         yield Holdings(connection, OMOP_LEDGER, dict(enumerate(shapes_of(connection).tables)))
 

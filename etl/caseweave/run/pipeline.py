@@ -157,7 +157,7 @@ def run(
         with clock.step("report"):
             if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
                 write_lineage(workspace.lineage, number, conversion, sources)
-            manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock)
+            manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock, server)
         remember(workspace, conversion, loaded(state, sources, age, options), number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
 
@@ -239,6 +239,7 @@ def report(
     fhir: Delivered,
     omop: Delivered,
     clock: Clock,
+    server: OmopServer | None,
 ) -> dict[str, Any]:
     """Write findings, work list and manifest; returns the manifest."""
     write_account(workspace, conversion, sources)
@@ -247,6 +248,7 @@ def report(
         **account(conversion, sources),
         "fhir": fhir.total,
         "omop": omop.total,
+        "omop_database": server.name if server else workspace.omop.name,
         "targets": {
             name: {"new": one.new, "changed": one.changed, "retracted": one.vanished, "unchanged": one.same}
             for name, one in (("fhir", fhir), ("omop", omop))

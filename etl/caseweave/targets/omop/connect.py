@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
@@ -14,6 +15,7 @@ from caseweave.errors import CaseweaveError, TargetError, UsageError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
 
 PASSWORD = "A password comes from PGPASSWORD, from .pgpass or from a service file, never from the DSN."
 # asked for where the DSN doesn't say otherwise; a client that vanished must not keep its lock for hours
@@ -98,6 +100,43 @@ def connect(dsn: str) -> Connection:
             f"The {place(dsn)} can't be reached: {reason}.",
             way_out=f"{PASSWORD} `caseweave run` with the same files resumes.",
         ) from None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Asks PostgreSQL what is written for SQLite, with ? for each argument.
+
+    >>> Asking(connect("service=cdm"), "service=cdm").execute("SELECT ? + 1", (1,)).fetchall()  # doctest: +SKIP
+    [(2,)]
+    """
+
+    connection: Connection
+    dsn: str
+
+    def execute(self, query: str, arguments: Sequence[Any] = ()) -> Cursor:
+        """Run one statement; raises TargetError."""
+        cursor = self.connection.cursor()
+        with told(self.dsn):
+            cursor.execute(query.replace("?", "%s"), arguments)
+        return cursor
+
+    def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each of a few rows."""
+        for row in rows:
+            self.execute(query, row)
+
+
+@contextmanager
+def asking(dsn: str, schema: str) -> Iterator[Asking]:
+    """A connection to read a schema with."""
+    connection = connect(dsn)
+    try:
+        connection.set_session(readonly=True)
+        ask = Asking(connection, dsn)
+        ask.execute("SELECT set_config('search_path', quote_ident(?), true)", (schema,))
+        yield ask
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from caseweave.errors import Refusal, TargetError
 from caseweave.identity.keyfile import ProjectKey, require_same_key
 from caseweave.shapes.omop import OmopShapes
 from caseweave.targets.ledger import Ledger
-from caseweave.targets.omop.connect import connect, place, told
+from caseweave.targets.omop.connect import Asking, connect, place, told
 from caseweave.targets.omop.copying import CopyText
 from caseweave.targets.omop.own_tables import LEDGER, PostgresLedger, make_own_tables
 from caseweave.targets.omop.server import find_cdm
@@ -54,6 +54,7 @@ class PostgresDatabase:
 
     def __enter__(self) -> PostgresDatabase:
         self.connection: Connection = connect(self.dsn)
+        self.ask = Asking(self.connection, self.dsn)
         try:
             with self.told(), self.connection.cursor() as cursor:
                 cursor.execute(SETTINGS)
@@ -86,16 +87,8 @@ class PostgresDatabase:
         return told(self.dsn)
 
     def execute(self, query: str, arguments: Sequence[Any] = ()) -> Cursor:
-        """Run one statement written for SQLite, with ? for each argument."""
-        cursor = self.connection.cursor()
-        with self.told():
-            cursor.execute(query.replace("?", "%s"), arguments)
-        return cursor
-
-    def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a statement for each of a few rows."""
-        for row in rows:
-            self.execute(query, row)
+        """Run one statement written for SQLite."""
+        return self.ask.execute(query, arguments)
 
     def require(self, key: ProjectKey) -> None:
         """Let the database belong to a project and its key, or see that it does; another key is refused (Refusal)."""
@@ -107,7 +100,7 @@ class PostgresDatabase:
 
     def ledger(self, study: str, stream: str) -> Ledger:
         """The ledger that lies in this database."""
-        return PostgresLedger(self, LEDGER, study, stream, self._copy)
+        return PostgresLedger(self.ask, LEDGER, study, stream, self._copy)
 
     def largest(self, table: str, column: str) -> int:
         """The largest integer in use, ours or not; 0 where there is none."""

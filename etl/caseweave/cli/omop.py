@@ -1,0 +1,55 @@
+"""`caseweave omop`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from caseweave.cli import options
+
+
+class Action(StrEnum):
+    """What is done with a database."""
+
+    INIT = "init"
+
+
+class Version(StrEnum):
+    """The CDMs."""
+
+    V5_4 = "5.4"
+    V5_3 = "5.3"
+
+
+def omop(
+    action: Annotated[Action, typer.Argument(metavar="init", show_default=False, help="What to do: init makes a CDM.")],
+    dsn: Annotated[
+        str,
+        typer.Argument(
+            metavar="DSN", show_default=False, help="The PostgreSQL database, as postgresql://USER@HOST/DATABASE."
+        ),
+    ],
+    cdm: Annotated[
+        Version, typer.Option("--cdm", help="The version; 5.3 comes with the oncology extension.")
+    ] = Version.V5_4,
+    imaging: Annotated[bool, typer.Option("--imaging", help="Add IMAGE_OCCURRENCE and IMAGE_FEATURE.")] = False,
+    schema: Annotated[
+        str, typer.Option("--schema", metavar="SCHEMA", help="Where the CDM goes; made where it isn't there.")
+    ] = "public",
+    vocabulary_schema: options.VocabularySchema = None,
+) -> None:
+    """Make an OMOP CDM on PostgreSQL, with all keys, for `caseweave run --omop DSN`.
+
+    In a schema that holds this CDM already, only the tables are made that Caseweave keeps for itself: so its owner
+    prepares it for a user who may not create tables. The password comes from PGPASSWORD, .pgpass or a service file.
+    """
+    from caseweave.cli.show import count, say
+    from caseweave.shapes.omop import omop_shapes
+    from caseweave.targets.omop.connect import place
+    from caseweave.targets.omop.server import create_cdm
+
+    shapes = omop_shapes(cdm.value, oncology=cdm is Version.V5_3, imaging=imaging)
+    made = create_cdm(dsn, shapes, schema.lower(), vocabulary_schema.lower() if vocabulary_schema else None)
+    say(f"{count(len(made), 'table')} made in schema {schema.lower()} of the {place(dsn)}.")
