@@ -57,7 +57,9 @@ class Workspace:
 
     def create(self) -> None:
         """Make the folder, or take it as it is; private/ is for its owner alone."""
-        if self.root.exists() and not self.state.exists() and any(self.root.iterdir()):
+        # a first run that was stopped has left private/ and nothing else
+        strange = self.root.exists() and any(one != self.private for one in self.root.iterdir())
+        if strange and not self.state.exists():
             raise Refusal(
                 f"{self.root} holds other files and is no workspace.", way_out="Name an empty or new folder with -o."
             )
