@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from caseweave.targets.records import Records, concatenate, unit_digests
 from caseweave.targets.scope import Scope, Unit
 
+BLOCK = 16384  # units written at a time
 PACKED = np.dtype([("id", "V20"), ("place", "u1"), ("kind", "u1"), ("integer", "<i4"), ("hash", "<u8")])
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS {table} (
@@ -121,14 +123,16 @@ class Ledger:
 
     def write(self, rows: Iterable[tuple[Unit, Held]]) -> None:
         """Set units; one that holds nothing is taken out."""
-        kept, gone = [], []
-        for (subject, sheet), held in rows:
-            key = (subject, sheet, self.study, self.stream)
-            if held.records:
-                kept.append((*key, held.digest, held.first_date, held.last_date, held.records))
-            else:
-                gone.append(key)
-        self.put(kept, gone)
+        stream = iter(rows)
+        while block := list(islice(stream, BLOCK)):
+            kept, gone = [], []
+            for (subject, sheet), held in block:
+                key = (subject, sheet, self.study, self.stream)
+                if held.records:
+                    kept.append((*key, held.digest, held.first_date, held.last_date, held.records))
+                else:
+                    gone.append(key)
+            self.put(kept, gone)
 
     def put(self, kept: Sequence[Sequence[object]], gone: Sequence[Sequence[str]]) -> None:
         """Write whole rows, by their keys; and take rows out."""
@@ -141,16 +145,14 @@ class Ledger:
 def pack(records: Records, units: Iterable[int]) -> Iterator[tuple[int, bytes]]:
     """Yield each unit's records as bytes."""
     order = np.argsort(records.unit, kind="stable")
-    records = records.take(order)
     packed = np.empty(len(records), dtype=PACKED)
-    packed["id"] = np.ascontiguousarray(records.ids).view("V20").reshape(-1)
-    packed["place"], packed["kind"] = records.place, records.kind
-    packed["integer"], packed["hash"] = records.integer, records.hash
-    data, size = packed.tobytes(), PACKED.itemsize
-    wanted = np.fromiter(units, dtype=np.int64)
-    starts, ends = (np.searchsorted(records.unit, wanted, side=side) * size for side in ("left", "right"))
-    for unit, start, end in zip(wanted.tolist(), starts.tolist(), ends.tolist(), strict=True):
-        yield unit, data[start:end]
+    packed["id"] = np.ascontiguousarray(records.ids).view("V20").reshape(-1)[order]
+    packed["place"], packed["kind"] = records.place[order], records.kind[order]
+    packed["integer"], packed["hash"] = records.integer[order], records.hash[order]
+    wanted = np.fromiter(units, dtype=np.int32)
+    starts, ends = (np.searchsorted(records.unit[order], wanted, side=side).tolist() for side in ("left", "right"))
+    for unit, start, end in zip(wanted.tolist(), starts, ends, strict=True):
+        yield unit, packed[start:end].tobytes()
 
 
 def unpack(held: Sequence[tuple[int, bytes]]) -> Records:
@@ -187,20 +189,20 @@ def compare(records: Records, scope: Scope, held: Mapping[Unit, Held]) -> Differ
     digests = digest_bytes(unit_digests(records, len(scope.units)))
     nothing = b"\x00" * len(digests[0]) if digests else b""
     opened = [n for n, unit in enumerate(scope.units) if (held[unit].digest if unit in held else nothing) != digests[n]]
-    is_open = np.zeros(len(scope.units) + 1, dtype=bool)
+    is_open = np.zeros(len(scope.units) + 1, dtype=np.bool_)
     is_open[opened] = True
-    mine = np.flatnonzero(is_open[records.unit])
+    mine = records.take(is_open[records.unit])
     theirs = unpack([(n, held[scope.units[n]].records) for n in opened if scope.units[n] in held])
-    match = find(records.take(mine), theirs)
+    match = find(mine, theirs)
     known = match >= 0
     old = theirs.take(match[known])
-    again = records.take(mine[known]).with_integers(old.integer)
+    again = mine.take(known).with_integers(old.integer)
     frozen = np.isin(again.batch, list(scope.frozen))
     differs = (again.hash != old.hash) & ~frozen
     gone = np.ones(len(theirs), dtype=bool)
     gone[match[known]] = False
     kept = gone & scope.kept(theirs.unit)
-    new, changed, vanished = records.take(mine[~known]), again.take(differs), theirs.take(gone & ~kept)
+    new, changed, vanished = mine.take(~known), again.take(differs), theirs.take(gone & ~kept)
     stays = concatenate([again.take(~differs).with_hashes(old.hash[~differs]), theirs.take(kept)])
     touched = np.unique(np.concatenate([new.unit, changed.unit, vanished.unit])).astype(np.int32)
     return Difference(new, changed, vanished, stays, len(records) - len(new) - len(changed), touched)

@@ -40,8 +40,10 @@ class Records:
     def __len__(self) -> int:
         return len(self.unit)
 
-    def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Records:
-        """Some of the records."""
+    def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Records:
+        """Some of the records; all of them are the same ones, without a copy."""
+        if isinstance(chosen, np.ndarray) and chosen.dtype == np.bool_ and chosen.all():
+            return self
         return Records(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
     def with_integers(self, integer: NDArray[np.int32]) -> Records:
@@ -59,7 +61,10 @@ class Records:
 
 
 def concatenate(parts: Sequence[Records]) -> Records:
-    """Records below each other; none at all is fine."""
+    """Records below each other; none at all is fine, and a single part stays as it is."""
+    parts = [part for part in parts if len(part)]
+    if len(parts) == 1:
+        return parts[0]
     if not parts:
         return Records(
             *(np.zeros((0, 20) if one.name == "ids" else 0, dtype=_DTYPES[one.name]) for one in fields(Records))
@@ -91,8 +96,8 @@ def grouped(records: Records, *names: str) -> Iterator[tuple[tuple[int, ...], ND
     mixed = np.zeros(len(records), dtype=np.int64)
     for column in columns:
         mixed = mixed * (int(column.max()) + 1) + column
-    # records come batch by batch, and a stable sort is quick over long runs
-    order = np.argsort(mixed, kind="stable")
+    # short numbers are sorted by their digits, in one go over the records
+    order = np.argsort(mixed.astype(np.uint16) if mixed.max() < 1 << 16 else mixed, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(mixed[order]) != 0]).tolist()
     for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
         yield tuple(int(column[order[start]]) for column in columns), order[start:end]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.plan.facts import Indices
-from caseweave.targets.omop.columns import Reference
+from caseweave.targets.omop.columns import Person, Reference
 from caseweave.targets.records import Records, grouped
 
 Integers = NDArray[np.int32]
@@ -17,10 +17,14 @@ Integers = NDArray[np.int32]
 
 @dataclass
 class IntegerMap:
-    """The integer and the table of each fact's row, by batch and rendering; `persons` by subject (0: none)."""
+    """The integer and the table of each fact's row, by batch and rendering.
+
+    Arguments: `sizes` of batches; `persons` by subject (0: none); `field_concepts` by kind of table.
+    """
 
     sizes: Mapping[int, int]
     persons: Integers
+    field_concepts: Integers
     integers: dict[tuple[int, int], Integers] = field(default_factory=dict)
     kinds: dict[tuple[int, int], NDArray[np.uint8]] = field(default_factory=dict)
 
@@ -33,13 +37,12 @@ class IntegerMap:
             integers[records.fact[rows]] = records.integer[rows]
             kinds[records.fact[rows]] = records.kind[rows]
 
-    def follow(self, reference: Reference, facts: Indices, field_concepts: NDArray[np.int32]) -> list[int | None]:
-        """What a reference says for some facts: an integer, or the concept of the field that it is the key of.
-
-        Arguments: `field_concepts` by kind of table.
-        """
+    def follow(self, reference: Reference | Person, facts: Indices) -> Integers:
+        """What a reference is in some facts: an integer, or the concept of the field whose key it is; 0 for none."""
+        if isinstance(reference, Person):
+            return self.persons[reference.subjects[facts]]
         index, renderings = reference.index[facts], reference.renderings[facts]
-        found = np.zeros(len(facts), dtype=np.int64)
+        found = np.zeros(len(facts), dtype=np.int32)
         for place in np.unique(renderings[index >= 0]).tolist():
             if place < 0:
                 continue
@@ -49,9 +52,9 @@ class IntegerMap:
                 continue
             rows = index[here]
             found[here] = (
-                field_concepts[self.kinds[spot][rows]] if reference.field_concept else self.integers[spot][rows]
+                self.field_concepts[self.kinds[spot][rows]] if reference.field_concept else self.integers[spot][rows]
             )
-        return [one or None for one in found.tolist()]
+        return found
 
 
 def allocate(records: Records, above: Mapping[int, int]) -> Integers:

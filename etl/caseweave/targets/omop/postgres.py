@@ -46,6 +46,8 @@ class PostgresDatabase:
     be reached or refuses something; then nothing is written.
     """
 
+    null: float | None = None
+
     def __init__(
         self, dsn: str, shapes: OmopShapes, schema: str = "public", vocabulary_schema: str | None = None
     ) -> None:

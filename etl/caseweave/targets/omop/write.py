@@ -6,7 +6,6 @@ import datetime
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Literal, Protocol
 
 import numpy as np
@@ -19,13 +18,13 @@ from caseweave.targets.omop.columns import Column, Constant, Lookup, Person, Ref
 from caseweave.targets.omop.ddl import parents_first
 from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.integers import IntegerMap, allocate
+from caseweave.targets.omop.materialize import RowMaker
 from caseweave.targets.omop.periods import write_periods
 from caseweave.targets.omop.rows import OmopBuilder
 from caseweave.targets.records import (
     Hashes,
     Records,
     concatenate,
-    grouped,
     hash_values,
     id_words,
     seal,
@@ -49,6 +48,7 @@ class Database(Protocol):
     """What a database has to offer; omop.sqlite and PostgreSQL do."""
 
     shapes: OmopShapes
+    null: float | None  # what stands for NULL in the rows that it is given
     vocabulary: Literal["own", "foreign", "none"]  # whether its vocabulary tables are ours to fill
 
     def ledger(self, study: str, stream: str) -> Ledger: ...
@@ -174,10 +174,10 @@ class OmopWriter:
             for one in (change.changed, change.vanished)
         ]
         self.delete(database, concatenate(without_key), [name for name in self.order if name in FOUND_BY])
-        for table_name, columns, rows, count in self.rows(given.new, given.integers):
+        for table_name, columns, rows, count in self.rows(given.new, given.integers, database.null):
             database.insert(table_name, columns, rows)
             self.written[table_name] += count
-        for table_name, columns, rows, count in self.rows(change.changed, given.integers):
+        for table_name, columns, rows, count in self.rows(change.changed, given.integers, database.null):
             write = database.insert if table_name in FOUND_BY else database.update
             write(table_name, columns, rows)
             self.written[table_name] += count
@@ -208,7 +208,8 @@ class OmopWriter:
     ) -> _Given:
         known = self.builder.held_persons
         persons = np.array([known.get(name, 0) for name in self.builder.facts.subjects], dtype=np.int32)
-        integers = IntegerMap({n: len(batch) for n, batch in enumerate(self.builder.facts)}, persons)
+        sizes = {n: len(batch) for n, batch in enumerate(self.builder.facts)}
+        integers = IntegerMap(sizes, persons, self.field_concepts())
         above = {
             kind: database.largest(table.name, table.id_column)
             for kind, table in enumerate(self.tables)
@@ -252,14 +253,8 @@ class OmopWriter:
                     column = built.columns.get(column_name)
                     chosen = inside[records.place[inside] == built.rendering]
                     if built.table.name == name and isinstance(column, Reference | Person) and len(chosen):
-                        found = self.integers_of(column, records.fact[chosen], integers)
-                        integer[chosen] = [one or 0 for one in found]
+                        integer[chosen] = integers.follow(column, records.fact[chosen])
         return records.with_integers(integer)
-
-    def integers_of(self, column: Reference | Person, facts: Indices, integers: IntegerMap) -> list[int | None]:
-        if isinstance(column, Person):
-            return [one or None for one in integers.persons[column.subjects[facts]].tolist()]
-        return integers.follow(column, facts, self.field_concepts())
 
     def field_concepts(self) -> NDArray[np.int32]:
         conventions = self.builder.settings.concepts.conventions
@@ -268,39 +263,19 @@ class OmopWriter:
         )
 
     def rows(
-        self, wanted: Records, integers: IntegerMap
+        self, wanted: Records, integers: IntegerMap, null: float | None = None
     ) -> Iterator[tuple[str, list[str], Iterable[Sequence[object]], int]]:
         """Yield (table, columns, rows, count) for the records that are to be written, parents before children."""
-        groups = sorted(
-            grouped(wanted, "kind", "batch", "place"), key=lambda group: self.order.index(self.tables[group[0][0]].name)
-        )
-        for (kind, batch, place), chosen in groups:
-            facts: Indices = wanted.fact[chosen]
-            table = self.tables[kind]
-            built = next(
-                one for one in self.builder.batch(batch) if one.rendering == place and one.table.name == table.name
-            )
-            columns, values = self.materialize(built, batch, facts, integers)
-            yield table.name, columns, zip(*values, strict=False), len(facts)
-
-    def materialize(
-        self, built: Built, batch: int, facts: Indices, integers: IntegerMap
-    ) -> tuple[list[str], list[Iterable[object]]]:
-        names: list[str] = []
-        values: list[Iterable[object]] = []
-        if built.table.id_column and built.table.name not in FOUND_BY:
-            names.append(built.table.id_column)
-            values.append(integers.integers[batch, built.rendering][facts].tolist())
-        for name, column in built.columns.items():
-            names.append(name)
-            match column:
-                case Constant(value):
-                    values.append(repeat(value, len(facts)))
-                case Lookup(codes, found):
-                    values.append([found[code] for code in codes[facts].tolist()])
-                case Reference() | Person():
-                    values.append(self.integers_of(column, facts, integers))
-        return names, values
+        maker = RowMaker(self.builder, integers, null)
+        for name in self.order:
+            records = wanted.take(wanted.kind == self.kind_of[name])
+            if len(records):
+                table = self.builder.settings.shapes.tables[name]
+                key = None if name in FOUND_BY else table.id_column
+                # a database appends what comes in the order of its keys, and nothing else as fast
+                records = records.take(np.argsort(records.integer, kind="stable"))
+                columns = maker.columns(table, key, records)
+                yield name, columns, maker.rows(table, key, columns, records), len(records)
 
     def ledger_rows(
         self, after: Records, change: Difference, held: Mapping[Unit, Held], spans: Mapping[int, tuple[int, int]]
