@@ -1,0 +1,47 @@
+"""The sheet `Queries` of a workbook that came back with questions: what it looks like, and what was answered in it."""
+
+from __future__ import annotations
+
+import re
+
+from caseweave.values.grid import Grid
+
+QUERIES = "Queries"
+QUERY_COLUMNS = ("id", "sheet", "cell", "patient", "rule", "found", "expected", "message", "status", "Answer")
+# people may sort, widen and add columns, and put a title above; without these it is no such sheet
+_NEEDED = frozenset(("id", "rule", "status", "answer"))
+_SEARCH_ROWS = 5
+_NAME = re.compile(rf"{QUERIES}(?: \(Caseweave\d*\))?", re.IGNORECASE)
+
+
+def is_queries(grid: Grid) -> bool:
+    """Whether a tab is the sheet of queries, which holds no data of the study."""
+    return bool(_NAME.fullmatch(grid.name.strip())) and _header(grid) is not None
+
+
+def answers_in(grid: Grid) -> dict[str, str]:
+    """What was answered, by id of the finding; "" where the answer is blank."""
+    found = _header(grid)
+    if found is None:
+        return {}
+    row, columns = found
+    answers = {}
+    for n in range(row + 1, grid.height):
+        name, answer = (grid.cell(n, columns[one]) for one in ("id", "answer"))
+        if name is not None:
+            answers[_text(name).lstrip("'")] = "" if answer is None else _text(answer)
+    return answers
+
+
+def _text(raw: object) -> str:
+    if isinstance(raw, float) and raw.is_integer():
+        raw = int(raw)
+    return " ".join(str(raw).split())
+
+
+def _header(grid: Grid) -> tuple[int, dict[str, int]] | None:
+    for row in range(min(grid.height, _SEARCH_ROWS)):
+        names = {str(grid.cell(row, c)).strip().casefold(): c for c in range(grid.width)}
+        if names.keys() >= _NEEDED:
+            return row, names
+    return None

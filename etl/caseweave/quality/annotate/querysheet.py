@@ -1,0 +1,67 @@
+"""The sheet `Queries`: one row for each thing to ask, with a link to its cell and a place for the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from xml.sax.saxutils import escape, quoteattr
+
+from caseweave.plan.queries import QUERY_COLUMNS
+from caseweave.quality.annotate.marks import CLOSED, COLOURS, Query, cell_text
+from caseweave.quality.annotate.styles import MAIN, Styles
+from caseweave.values.grid import cell_address, column_letters
+
+WIDTHS = {"id": 19, "sheet": 16, "cell": 8, "patient": 14, "rule": 20, "found": 20, "expected": 28, "message": 48,
+          "status": 13, "Answer": 40}  # fmt: skip
+HELP = (
+    "Correct the cell itself, or answer here: a missing code of the study, or, for a warning, "
+    "confirmed: and the reason why the value is right."
+)
+
+
+def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styles) -> bytes:
+    """The sheet's XML.
+
+    Arguments: `tabs` are the workbook's; a query about another tab, or about no cell, has no link.
+    """
+    head = styles.plain(font="bold", colour="FFE5E7EB")
+    text = styles.plain()
+    answer = styles.plain(colour="FFFFFBE6", quoted=False)
+    link = {one: styles.plain(font="link", colour=colour) for one, colour in COLOURS.items()}
+    done = styles.plain(font="link")
+    rows = [_row(0, [(name, head) for name in QUERY_COLUMNS])]
+    links = []
+    for number, one in enumerate(queries, start=1):
+        place = done if one.status == CLOSED else link[one.severity]
+        said = (one.id, one.sheet, one.cell, one.patient, one.rule, one.found, one.expected, one.message, one.status)
+        used = [place if name == "cell" and one.cell else text for name in QUERY_COLUMNS[:-1]]
+        rows.append(_row(number, [*zip(said, used, strict=True), (one.answer, answer)]))
+        if one.cell and one.sheet in tabs:
+            tab = one.sheet.replace("'", "''")
+            where = quoteattr(f"'{tab}'!{one.cell}")
+            links.append(f'<hyperlink ref="{cell_address(number, 2)}" location={where} display={quoteattr(one.cell)}/>')
+    last = column_letters(len(QUERY_COLUMNS) - 1)
+    widths = "".join(
+        f'<col min="{n}" max="{n}" width="{WIDTHS[name]}" customWidth="1"/>' for n, name in enumerate(QUERY_COLUMNS, 1)
+    )
+    return (
+        f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}"><sheetViews>'
+        '<sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
+        f"</sheetView></sheetViews><cols>{widths}</cols><sheetData>{''.join(rows)}</sheetData>"
+        f'<autoFilter ref="A1:{last}{len(queries) + 1}"/>'
+        '<dataValidations count="1"><dataValidation allowBlank="1" showInputMessage="1" promptTitle="Answer" '
+        f'prompt={quoteattr(HELP)} sqref="{last}2:{last}{len(queries) + 1}"/></dataValidations>'
+        f"{'<hyperlinks>' + ''.join(links) + '</hyperlinks>' if links else ''}"
+        '<pageSetup orientation="landscape" fitToHeight="0"/></worksheet>'
+    ).encode()
+
+
+def _row(number: int, cells: Sequence[tuple[str, int]]) -> str:
+    made = "".join(_cell(cell_address(number, n), text, style) for n, (text, style) in enumerate(cells))
+    return f'<row r="{number + 1}">{made}</row>'
+
+
+def _cell(address: str, text: str, style: int) -> str:
+    if not text:
+        return f'<c r="{address}" s="{style}"/>'
+    shown = escape(cell_text(text))
+    return f'<c r="{address}" s="{style}" t="inlineStr"><is><t xml:space="preserve">{shown}</t></is></c>'
