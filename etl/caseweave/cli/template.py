@@ -23,7 +23,6 @@ def template(
     """Write the Excel workbook of a study, to be filled in."""
     from caseweave.cli.show import command, count, say
     from caseweave.quality.rules import rules_of
-    from caseweave.quality.rules import rules_of
     from caseweave.spec.loader import load_study
     from caseweave.targets.template import write_template
 

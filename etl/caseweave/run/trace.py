@@ -16,6 +16,7 @@ from caseweave.plan.layout import normal
 from caseweave.run.held import Held, Holdings, fact_bytes, fact_text, fhir_holdings, omop_holdings
 from caseweave.run.lineage import RunLineage, Trail, runs
 from caseweave.run.workspace import Workspace
+from caseweave.targets.omop.ddl import VOCABULARY_TABLES
 from caseweave.values.grid import cell_address
 
 LARGEST_INTEGER = 2**31 - 1
@@ -127,6 +128,8 @@ def _of_row(workspace: Workspace, targets: _Targets, ref: str, table: str, integ
     kinds = {name: kind for kind, name in targets.omop.names.items()}
     if table in DERIVED:
         raise UsageError(f"No single cell stands behind {ref}.", way_out=DERIVED[table])
+    if table in VOCABULARY_TABLES:
+        raise UsageError(f"{ref} is of the vocabulary: no cell stands behind it.", way_out=FORMS)
     if table not in kinds:
         raise UsageError(f"OMOP has no table '{table}'.", way_out=FORMS)
     held = targets.omop.of_integer(kinds[table], integer) if integer <= LARGEST_INTEGER else []

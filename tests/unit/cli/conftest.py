@@ -12,6 +12,8 @@ import pytest
 
 from caseweave.cli.app import run
 
+Rows = dict[str, list[list[Any]]]
+
 FILES = {
     "study.yaml": """\
 study: mini
@@ -60,20 +62,19 @@ values:
 """,
 }
 HEADS = {"Main": ["pid", "sex", "birth", "dx", "er", "weight", "note"], "Visits": ["pid", "n", "at", "ki67"]}
-CLEAN = {
+CLEAN: Rows = {
     "Main": [
         ["Garcia-01", "f", "1960-01-02", "2020-02-03", "pos", 61.5, "called Maria on her mobile"],
         ["Lopez-02", "m", "1955-06-07", "2020-05-04", "neg", "61000 g", None],
     ],
     "Visits": [["Garcia-01", 1, "2020-03-03", 20], ["Garcia-01", 2, "2020-04-03", "<5"]],
 }
-DIRTY = {
+DIRTY: Rows = {
     "Main": [*CLEAN["Main"], ["Moreno-03", "Elena Moreno", "1960-13-45", "2020-02-31", "NA", "see Dr Vidal", None]],
     "Visits": [*CLEAN["Visits"], ["Orfila-09", 1, "2020-04-03", 7]],
 }
 # what a person typed and must never be seen outside private/: ids, names, wrong values
 SECRETS = ("Garcia", "Lopez", "Moreno", "Orfila", "Maria", "Elena", "Vidal", "1960-13-45", "2020-02-31")
-Rows = dict[str, list[list[Any]]]
 
 
 @dataclass(frozen=True)

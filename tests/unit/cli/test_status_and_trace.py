@@ -81,6 +81,7 @@ def test_trace_as_json(loaded: Any) -> None:
         ("measurement:4711", "No fact of this workspace has the row measurement:4711"),
         ("measurement:99999999999", "No fact of this workspace"),
         ("measurements:1", "OMOP has no table 'measurements'"),
+        ("concept:0", "is of the vocabulary"),
         ("observation_period:1", "It spans all dates of a patient"),
         ("Patient/" + "a" * 32, "No run of this workspace made a fact"),
     ],
