@@ -6,6 +6,7 @@ comparison; only a changed one is opened (DESIGN 4). It lies in the target itsel
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -111,10 +112,15 @@ class Ledger:
         )
         return {sheet: size // PACKED.itemsize for sheet, size in rows}
 
-    def spans(self) -> dict[str, tuple[str, str]]:
-        """The first and last day told of each patient, all studies, sheets and streams together."""
-        query = f"SELECT subject, min(first_date), max(last_date) FROM {self.table} GROUP BY subject"
-        return {subject: (first, last) for subject, first, last in self.connection.execute(query) if first}
+    def spans(self, subjects: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """The first and last day told of some patients, all studies, sheets and streams together."""
+        among, argument = self.among(subjects)
+        query = f"SELECT subject, min(first_date), max(last_date) FROM {self.table} WHERE {among} GROUP BY subject"
+        return {subject: (first, last) for subject, first, last in self.connection.execute(query, (argument,)) if first}
+
+    def among(self, subjects: Iterable[str]) -> tuple[str, object]:
+        """The condition that a row is of one of some patients, and its argument."""
+        return "subject IN (SELECT value FROM json_each(?))", json.dumps(list(subjects))
 
     def subjects(self) -> set[str]:
         """All patients of whom something is held."""

@@ -60,12 +60,17 @@ class PostgresLedger(Ledger):
     def create(self) -> None:
         """Nothing: `make_own_tables` did it."""
 
+    def among(self, subjects: Iterable[str]) -> tuple[str, object]:
+        """The condition that a row is of one of some patients, and its argument."""
+        return "subject = ANY (?)", list(subjects)
+
     def read(self, subjects: Iterable[str]) -> dict[Unit, Held]:
         """What is held of these patients, all sheets."""
+        among, argument = self.among(subjects)
         rows = self.connection.execute(
             f"SELECT subject, sheet, digest, first_date, last_date, records FROM {self.table} "
-            "WHERE study = ? AND stream = ? AND subject = ANY (?)",
-            (self.study, self.stream, list(subjects)),
+            f"WHERE study = ? AND stream = ? AND {among}",
+            (self.study, self.stream, argument),
         )
         return {
             (subject, sheet): Held(bytes(digest), first, last, bytes(records))

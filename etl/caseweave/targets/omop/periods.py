@@ -24,17 +24,28 @@ def write_periods(database: Database, ledger: Ledger, persons: Mapping[str, int]
 
     Arguments: `persons`, integers by pseudonym, 0 for one who never had a row; `period_type`, a concept.
     """
-    spans = ledger.spans()
-    query = "SELECT person_id, observation_period_id FROM observation_period"
-    known = {int(str(person)): int(str(period)) for person, period in database.select(query)}
+    given = {person for person in persons.values() if person}
+    query = (
+        "SELECT person_id, observation_period_id, observation_period_start_date, observation_period_end_date "
+        "FROM observation_period WHERE person_id BETWEEN ? AND ?"
+    )
+    known = {
+        int(str(person)): (int(str(period)), str(start), str(end))
+        for person, period, start, end in database.select(query, min(given, default=0), max(given, default=0))
+        if person in given
+    }
     following = database.largest("observation_period", "observation_period_id") + 1
-    database.delete("observation_period", "person_id", [person for person in persons.values() if person in known])
-    rows = []
+    spans = ledger.spans(persons)
+    new, changed, gone = [], [], []
     for subject, person in sorted(persons.items(), key=lambda item: item[1]):
-        if not person or subject not in spans:
-            continue
-        period = known.get(person)
-        if period is None:
-            period, following = following, following + 1
-        rows.append((period, person, *spans[subject], period_type))
-    database.insert("observation_period", COLUMNS, rows)
+        held, span = known.get(person), spans.get(subject)
+        if held and not span:
+            gone.append(held[0])
+        elif held and span and held[1:] != span:
+            changed.append((held[0], person, *span, period_type))
+        elif person and span and not held:
+            new.append((following, person, *span, period_type))
+            following += 1
+    database.insert("observation_period", COLUMNS, new)
+    database.update("observation_period", COLUMNS, changed)
+    database.delete("observation_period", "observation_period_id", gone)

@@ -173,6 +173,8 @@ class PostgresDatabase:
 
     def _remember_counts(self) -> None:
         for table, change in self.changes.items():
+            if not change:
+                continue
             self.execute(
                 "INSERT INTO caseweave_rows AS known (table_name, rows) VALUES (?, ?) "
                 "ON CONFLICT (table_name) DO UPDATE SET rows = known.rows + excluded.rows",
