@@ -29,5 +29,5 @@ def test_digits_are_those_of_the_json(converted: Convert, study: str) -> None:
         for line, xml in zip(fhir.lines(kind), fhir.xml(kind), strict=True):
             written = sorted(one.decode() for one in VALUE.findall(line))
             root = etree.fromstring(xml)
-            found = [one.get("value") for one in root.iter("{http://hl7.org/fhir}value")]
+            found = [str(one.get("value")) for one in root.iter("{http://hl7.org/fhir}value")]
             assert sorted(one for one in found if one in written) == written
