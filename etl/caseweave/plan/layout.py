@@ -11,6 +11,7 @@ import numpy as np
 
 from caseweave.issues import Finding
 from caseweave.plan.facts import Mask
+from caseweave.plan.queries import is_queries
 from caseweave.plan.tables import Part, Table, TableColumn, concatenate
 from caseweave.spec.models import Field, Sheet, Study
 from caseweave.values.grid import Grid, Source, cell_address, column_letters
@@ -24,12 +25,16 @@ STAMP_SHEET = "_caseweave"
 
 @dataclass
 class Layout:
-    """What was found: a table per sheet, the findings, and how many cells were ignored or rejected outside tables."""
+    """What was found: a table per sheet, the findings, and how many cells were ignored or rejected outside tables.
+
+    Arguments: `tabs` gives, by source and sheet as findings name it, the tabs that it is in that file.
+    """
 
     tables: dict[str, Table] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    tabs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
 
 def normal(text: object) -> str:
@@ -50,9 +55,11 @@ def lay_out(study: Study, sources: Sequence[Source]) -> Layout:
         seen: set[str] = set()
         guides = _guides(source)
         for place, grid in enumerate(source.grids):
-            if OWN_SHEETS.fullmatch(grid.name) or grid.name in guides or not _cells(grid):
+            if OWN_SHEETS.fullmatch(grid.name) or grid.name in guides or is_queries(grid) or not _cells(grid):
                 continue
-            sheet = _sheet_of(study, grid, sum(1 for other in source.grids if _cells(other)))
+            sheet = _sheet_of(study, grid, sum(1 for other in source.grids if _cells(other) and not is_queries(other)))
+            known = sheet.key if sheet is not None else f"sheet-{place + 1}"
+            layout.tabs.setdefault((source.alias, known), []).append(grid.name)
             if sheet is None:
                 _unknown_sheet(layout, source, grid, place, ignore)
                 continue

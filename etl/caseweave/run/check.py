@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from caseweave.identity.keyfile import project_key
 from caseweave.run.account import account, write_account
+from caseweave.run.checklist import write_checks
 from caseweave.run.convert import convert
+from caseweave.run.handback import hand_back
 from caseweave.run.pipeline import Clock, Options, Outcome, remember
+from caseweave.run.queries import ask
 from caseweave.run.workspace import Workspace, write_json
 from caseweave.sources import read_sources
 from caseweave.spec.models import Study
@@ -26,11 +31,13 @@ def check(
     *,
     sources: Sequence[Source] | None = None,
     clock: Clock | None = None,
+    all_checks: bool = False,
 ) -> Outcome:
     """Check a study's sources: findings and work list into the workspace, nothing into a target or a ledger.
 
     In the workspace of earlier runs their patients are known, so that a form may hold some of their sheets only.
-    Arguments: as of `pipeline.run`. Raises what it raises.
+    Arguments: as of `pipeline.run`; `all_checks` writes private/checks.csv, every check made, passed or not. Raises
+    what `pipeline.run` raises.
     """
     clock = clock or Clock()
     if sources is None:
@@ -47,13 +54,18 @@ def check(
             terms = open_terms(options.vocabulary)
         with clock.step("apply"):
             known = frozenset(state.get("subjects", ()))
-            conversion = convert(
-                study, sources, key=key, terms=terms, today=options.today, site=options.site, known_subjects=known
+            make = partial(
+                convert, study, key=key, terms=terms, today=options.today, site=options.site, known_subjects=known
             )
+            conversion, asked = ask(make, sources, workspace)
         with clock.step("report"):
             if not state:
                 remember(workspace, conversion, state, 0)
             write_account(workspace, conversion, sources)
-            content = {**account(conversion, sources), "timings_s": dict(clock.seconds)}
+            content = account(conversion, sources)
+            if all_checks:
+                content["checks"] = write_checks(workspace.private, conversion, options.today or datetime.date.today())
+            content["timings_s"] = dict(clock.seconds)
             write_json(workspace.root / "check.json", content)
+            hand_back(workspace, conversion, asked)
     return Outcome(content, 1 if content["findings"]["error"] else 0)

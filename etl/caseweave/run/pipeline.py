@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from caseweave.run.account import account, write_account
 from caseweave.run.convert import Conversion, convert
 from caseweave.run.database import OmopServer, deliver_to, known_key, remembered
 from caseweave.run.guards import age_of, loaded, refuse_mass_retraction, refuse_older, retractions
+from caseweave.run.handback import hand_back
 from caseweave.run.lineage import write_lineage
+from caseweave.run.queries import ask
 from caseweave.run.sides import side_by_side
 from caseweave.run.validate import refuse_invalid
 from caseweave.run.workspace import LAYOUT, Workspace, write_json
@@ -124,9 +126,9 @@ def run(
         with clock.step("terms"):
             terms = open_terms(options.vocabulary)
         with clock.step("apply"):
-            conversion = convert(
+            make = partial(
+                convert,
                 study,
-                sources,
                 key=key,
                 terms=terms,
                 today=options.today,
@@ -134,6 +136,8 @@ def run(
                 known_subjects=frozenset(state.get("subjects", ())),
                 cdm=cdm.shapes if cdm else None,
             )
+            conversion, asked = ask(make, sources, workspace)
+            sources = asked.sources
         if options.validate != "none":
             with clock.step("validate"):
                 refuse_invalid(conversion, options.validate)
@@ -158,6 +162,7 @@ def run(
             if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
                 write_lineage(workspace.lineage, number, conversion, sources)
             manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock, server)
+            hand_back(workspace, conversion, asked)
         remember(workspace, conversion, loaded(state, sources, age, options), number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
 

@@ -46,17 +46,27 @@ def finding_id(key: ProjectKey, finding: Finding) -> str:
     return base64.b32encode(digest).decode("ascii").lower()
 
 
-def rows_of(findings: Iterable[Finding], key: ProjectKey, names: Mapping[str, str]) -> list[dict[str, str]]:
-    """Findings as rows, the gravest first; ids of equal problems in one patient's sheet are counted on."""
-    ordered = sorted(findings, key=lambda one: (ORDER[one.severity], one.source, one.sheet, _place(one.cell), one.rule))
+def identified(findings: Iterable[Finding], key: ProjectKey) -> list[tuple[str, Finding]]:
+    """Findings with their ids, in the order of their places; equal problems in one patient's sheet are counted on.
+
+    The severity has no part in it: a warning that was confirmed keeps its id as a message.
+    """
     seen: Counter[str] = Counter()
-    rows = []
-    for one in ordered:
+    found = []
+    for one in sorted(findings, key=lambda one: (one.source, one.sheet, _place(one.cell), one.rule)):
         base = finding_id(key, one)
         seen[base] += 1
+        found.append((base if seen[base] == 1 else f"{base}-{seen[base]}", one))
+    return found
+
+
+def rows_of(findings: Iterable[Finding], key: ProjectKey, names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Findings as rows, the gravest first."""
+    rows = []
+    for name, one in sorted(identified(findings, key), key=lambda found: ORDER[found[1].severity]):
         rows.append(
             {
-                "id": base if seen[base] == 1 else f"{base}-{seen[base]}",
+                "id": name,
                 "severity": one.severity,
                 "rule": one.rule,
                 "source": one.source,
@@ -91,11 +101,12 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(columns)
-    writer.writerows([_safe(str(row[name])) for name in columns] for row in rows)
+    writer.writerows([safe(str(row[name])) for name in columns] for row in rows)
     part = path.with_name(path.name + ".part")
     part.write_text(text.getvalue(), encoding="utf-8", newline="")
     os.replace(part, path)
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """A text as a csv may hold it: what a spreadsheet would take for a formula stays a text."""
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t") else text

@@ -1,0 +1,110 @@
+"""What a run gives back to people: each workbook with its problems marked, and the report."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from caseweave.issues import Finding
+from caseweave.plan.queries import is_queries
+from caseweave.quality.annotate import CLOSED, PROPOSED, UPDATED, Mark, Query, Unpatchable, annotate, fresh_workbook
+from caseweave.run.convert import Conversion
+from caseweave.run.queries import Asked, Record, file_stem, write_queries
+from caseweave.run.workspace import Workspace
+from caseweave.values.grid import Source
+
+_PROTECTED = b"\xd0\xcf\x11\xe0"  # an encrypted workbook lies in an OLE container
+PATCHED = ("xlsx", "xlsm", "xltx", "xltm")
+_ORDER = {UPDATED: 0, PROPOSED: 1, "New": 2, CLOSED: 3}
+
+
+def hand_back(workspace: Workspace, conversion: Conversion, asked: Asked) -> None:
+    """Write the queries and, of each source that has some, the annotated workbook, all into private/."""
+    write_queries(workspace, asked)
+    names = _names(asked.sources)
+    for source in asked.sources:
+        stem = file_stem(source.path)
+        mine = [one for one in asked.records.values() if one.file == stem]
+        if mine:
+            content, ending = annotated(source, conversion, mine, asked)
+            if content:
+                _write(workspace.private / f"{names[source.alias]}.annotated{ending}", content)
+
+
+def _names(sources: Sequence[Source]) -> dict[str, str]:
+    """Names of annotated workbooks by alias; two files of one name are told apart."""
+    stems = [file_stem(one.path) for one in sources]
+    return {
+        one.alias: stem if stems.count(stem) == 1 else f"{stem}.{one.alias}"
+        for one, stem in zip(sources, stems, strict=True)
+    }
+
+
+def annotated(source: Source, conversion: Conversion, records: Sequence[Record], asked: Asked) -> tuple[bytes, str]:
+    """A source with its problems marked, and the ending of its name; nothing of a protected file, which stays closed.
+
+    A file that can't be patched is written anew from what was read of it.
+    """
+    path = Path(source.path)
+    findings = [one for one in conversion.findings if one.source == source.alias]
+    if path.is_file() and source.kind in PATCHED:
+        content = path.read_bytes()
+        if content.startswith(_PROTECTED):
+            return b"", ""
+        ending = path.suffix.lower() if path.suffix.lower().lstrip(".") in PATCHED else ".xlsx"
+        with suppress(Unpatchable):
+            if hashlib.sha256(content).hexdigest() == source.sha256:
+                return _annotate(content, source, conversion, findings, records, asked, {}), ending
+    content, tabs = fresh_workbook([one for one in source.grids if not is_queries(one)])
+    return _annotate(content, source, conversion, findings, records, asked, tabs), ".xlsx"
+
+
+def _annotate(
+    content: bytes,
+    source: Source,
+    conversion: Conversion,
+    findings: Sequence[Finding],
+    records: Sequence[Record],
+    asked: Asked,
+    tabs: Mapping[str, str],
+) -> bytes:
+    """Arguments: `tabs`, what tabs are called in `content` where that differs from the source."""
+    marks = []
+    for one in findings:
+        named = conversion.layout.tabs.get((source.alias, one.sheet), [])
+        if one.cell and len(named) == 1:
+            marks.append(Mark(tabs.get(named[0], named[0]), one.cell, one.severity, _said(one)))
+    entries = {
+        (tabs.get(tab, tab), cell): text for (alias, tab, cell), text in asked.entries.items() if alias == source.alias
+    }
+    old = "" if tabs else next((grid.name for grid in source.grids if is_queries(grid)), "")
+    return annotate(content, marks, [_query(one, tabs) for one in _sorted(records)], entries, old)
+
+
+def _sorted(records: Sequence[Record]) -> list[Record]:
+    return sorted(records, key=lambda one: (one.status == CLOSED, one.severity, _ORDER[one.status]))
+
+
+def _said(one: Finding) -> str:
+    lines = [one.message]
+    if one.expected:
+        lines.append(f"Expected: {one.expected}.")
+    if one.suggestion:
+        lines.append(f"Perhaps: {one.suggestion}")
+    return f"{one.severity} {one.rule}. {' '.join(lines)}"
+
+
+def _query(one: Record, tabs: Mapping[str, str]) -> Query:
+    return Query(
+        one.id, one.severity, tabs.get(one.tab, one.tab), one.cell, one.patient, one.rule, one.found, one.expected,
+        one.message, one.status, one.answer,
+    )  # fmt: skip
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
