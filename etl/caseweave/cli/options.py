@@ -144,6 +144,48 @@ VocabularySchema: TypeAlias = Annotated[
 ]
 
 
+Fhir: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--fhir",
+        metavar="URL",
+        show_default=False,
+        help="A FHIR server to bring to what the workspace holds: its base address. Credentials come from the "
+        "CASEWEAVE_FHIR_ variables.",
+    ),
+]
+
+
+class Format(StrEnum):
+    """How FHIR travels."""
+
+    JSON = "json"
+    XML = "xml"
+
+
+class BundleKind(StrEnum):
+    """What a FHIR server is sent."""
+
+    TRANSACTION = "transaction"
+    BATCH = "batch"
+    MESSAGE = "message"
+
+
+class Gzip(StrEnum):
+    """Whether what is sent is compressed."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+FhirFormat: TypeAlias = Annotated[Format, typer.Option("--fhir-format", help="What the FHIR server is sent.")]
+Bundle: TypeAlias = Annotated[
+    BundleKind,
+    typer.Option("--bundle", help="How: a patient whole or not at all, each resource by itself, or messages."),
+]
+
+
 class Depth(StrEnum):
     """What of the FHIR output is validated before it is written."""
 

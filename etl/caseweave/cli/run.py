@@ -24,6 +24,9 @@ def run(
     omop: options.Omop = None,
     omop_schema: options.OmopSchema = "public",
     vocabulary_schema: options.VocabularySchema = None,
+    fhir: options.Fhir = None,
+    fhir_format: options.FhirFormat = options.Format.JSON,
+    bundle: options.Bundle = options.BundleKind.TRANSACTION,
     validate: options.Validate = options.Depth.TEMPLATES,
     as_json: options.AsJson = False,
 ) -> int:
@@ -32,6 +35,7 @@ def run(
     The same forms again change nothing; corrected ones change their facts and nothing else. Findings, with sheet and
     cell, are in findings.csv of the workspace.
     """
+    from caseweave.cli.deliver import after_run, servers_of
     from caseweave.cli.intake import take_in
     from caseweave.cli.progress import clock
     from caseweave.cli.show import say
@@ -41,6 +45,7 @@ def run(
     from caseweave.run.pipeline import run as run_study
     from caseweave.run.workspace import Workspace
 
+    servers = servers_of(fhir, fhir_format, bundle)
     with clock() as timer:
         found = take_in(sources, study, studies, timer)
         workspace = Workspace(output or Path(f"caseweave-{found.study.name}"))
@@ -58,8 +63,11 @@ def run(
             validate=validate.value,
         )
         outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
-    if as_json:
-        say(workspace.manifest.read_text(encoding="utf-8").rstrip())
-    else:
+    if not as_json:
         say(describe_run(outcome.manifest, workspace.root, outcome.exit_code))
-    return outcome.exit_code
+    try:
+        delivered = after_run(workspace, servers, as_json)
+    finally:
+        if as_json:
+            say(workspace.manifest.read_text(encoding="utf-8").rstrip())
+    return delivered or outcome.exit_code

@@ -1,0 +1,155 @@
+"""`caseweave deliver`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from caseweave.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from caseweave.run.deliver import Delivery
+    from caseweave.run.workspace import Workspace
+    from caseweave.targets.fhir.server.settings import Server
+
+SHOWN_REFUSED = 5
+SHOWN_CELLS = 4
+
+
+def deliver(
+    workspace: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The workspace of a run.")],
+    fhir: options.Fhir = None,
+    fhir_format: options.FhirFormat = options.Format.JSON,
+    bundle: options.Bundle = options.BundleKind.TRANSACTION,
+    size: Annotated[int, typer.Option("--bundle-size", min=1, help="How many resources go together, at most.")] = 400,
+    connections: Annotated[int, typer.Option("--connections", min=1, max=64, help="Bundles under way at once.")] = 4,
+    gzip: Annotated[
+        options.Gzip,
+        typer.Option("--gzip", help="Compress what is sent: auto asks the server, if it isn't this machine."),
+    ] = options.Gzip.AUTO,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="For one request.")] = 120,
+    give_up: Annotated[
+        float, typer.Option("--give-up", metavar="SECONDS", min=1, help="For one bundle, with all its attempts.")
+    ] = 600,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read the server's resources back first, and repair whatever differs."),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+    as_json: options.AsJson = False,
+) -> int:
+    """Bring FHIR servers to what a workspace holds; only what differs is sent, and what was cut off goes on.
+
+    Credentials come from CASEWEAVE_FHIR_ variables, never from arguments.
+    """
+    from dataclasses import replace
+
+    from caseweave.cli.show import say, say_json
+    from caseweave.errors import UsageError
+    from caseweave.run.deliver import known_servers
+    from caseweave.run.workspace import Workspace
+
+    folder = Workspace(workspace)
+    tuning: dict[str, Any] = {
+        "size": size,
+        "connections": connections,
+        "gzip": gzip.value,
+        "timeout": timeout,
+        "give_up": give_up,
+    }
+    servers = servers_of(fhir, fhir_format, bundle) or known_servers(folder)
+    if not servers:
+        raise UsageError(f"{workspace} was delivered to no server yet.", way_out="Name one with --fhir URL.")
+    done = _deliver(folder, [replace(one, **tuning) for one in servers], dry_run=dry_run, verify=verify)
+    if as_json:
+        say_json([{**one.summary, "refused": list(one.refused)} for one in done])
+    else:
+        say("\n\n".join(map(describe_delivery, done)))
+    return max(one.exit_code for one in done)
+
+
+def servers_of(url: str | None, fhir_format: options.Format, bundle: options.BundleKind) -> list[Server]:
+    """The server that was named, if one was; raises UsageError where its address or credentials are wrong."""
+    import os
+
+    if not url:
+        return []
+    from caseweave.targets.fhir.server.auth import Credentials
+    from caseweave.targets.fhir.server.settings import Server
+
+    server = Server(url, format=fhir_format.value, bundle=bundle.value)
+    Credentials.of(os.environ, server)
+    return [server]
+
+
+def after_run(workspace: Workspace, servers: Sequence[Server], as_json: bool) -> int:
+    """Deliver what a run made; the exit code is 0 where there is nothing to deliver to."""
+    from caseweave.cli.show import say
+
+    done = _deliver(workspace, servers)
+    if done and not as_json:
+        say("\n" + "\n\n".join(map(describe_delivery, done)))
+    return max((one.exit_code for one in done), default=0)
+
+
+def _deliver(workspace: Workspace, servers: Sequence[Server], **how: bool) -> list[Delivery]:
+    import os
+
+    from caseweave.cli.progress import clock
+    from caseweave.run.deliver import deliver as deliver_to
+
+    if not servers:
+        return []
+    with clock() as timer:
+        return [deliver_to(workspace, one, os.environ, clock=timer, **how) for one in servers]
+
+
+def describe_delivery(delivery: Delivery) -> str:
+    """A delivery as the terminal shows it."""
+    from caseweave.cli.show import count, counts, entry, number
+
+    said = delivery.summary
+    lines = [entry("Server", f"{said['server']}{', nothing was sent' if said.get('dry_run') else ''}")]
+    for name, label in (("new", "New"), ("changed", "Changed"), ("retracted", "Retracted")):
+        if said[name]:
+            lines.append(entry(label, f"{number(sum(said[name].values()))}: {counts(said[name])}"))
+    lines.append(entry("Unchanged", count(said["unchanged"], "resource")))
+    if found := said.get("found"):
+        lines.append(entry("Found", _found(found)))
+    if said.get("waiting"):
+        why = "; ".join(said["waiting_why"])
+        lines.append(entry("Waiting", f"{count(said['waiting'], 'patient')}: {why}. `caseweave deliver` goes on."))
+    if said.get("problem"):
+        lines.append(entry("Stopped", said["problem"]))
+    lines += _refused(delivery.refused, entry)
+    return "\n".join(lines)
+
+
+def _found(found: Mapping[str, int]) -> str:
+    words = (
+        ("same", "as here"),
+        ("different", "different"),
+        ("missing", "missing"),
+        ("stray", "retracted since"),
+        ("others", "of others"),
+    )
+    return ", ".join(f"{found[name]:,} {word}" for name, word in words if found[name]) or "nothing"
+
+
+def _refused(refused: Sequence[Mapping[str, Any]], entry: Callable[[str, str], str]) -> list[str]:
+    lines = []
+    for one in refused[:SHOWN_REFUSED]:
+        cells = ", ".join(one["cells"][:SHOWN_CELLS]) + (" ..." if len(one["cells"]) > SHOWN_CELLS else "")
+        where = f" from {cells}" if cells else ""
+        lines.append(
+            entry(
+                "Refused", f"{one['subject']} {one['sheet']}: {one['status']} {one['why']}{where}; see {one['folder']}"
+            )
+        )
+    if len(refused) > SHOWN_REFUSED:
+        lines.append(entry("", f"and {len(refused) - SHOWN_REFUSED:,} more"))
+    return lines

@@ -1,0 +1,274 @@
+"""What a workspace holds, to FHIR servers: the difference alone, confirmed, resumable; cells for what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from caseweave.errors import TargetError, UsageError
+from caseweave.run.held import fact_bytes
+from caseweave.run.lineage import runs
+from caseweave.run.pipeline import Clock
+from caseweave.run.refused import Refusals
+from caseweave.run.workspace import Workspace, write_json
+from caseweave.targets.fhir.server.auth import Credentials
+from caseweave.targets.fhir.server.capability import Capability, read, require, takes_gzip
+from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
+from caseweave.targets.fhir.server.confirm import Reader
+from caseweave.targets.fhir.server.ledger import OWN, ServerLedger
+from caseweave.targets.fhir.server.load import Loader, Report
+from caseweave.targets.fhir.server.parcels import UnitName
+from caseweave.targets.fhir.server.quarantine import Quarantine
+from caseweave.targets.fhir.server.rebuild import Rebuilt, holds_some, rebuild
+from caseweave.targets.fhir.server.settings import Server
+from caseweave.targets.fhir.server.store import Lines, id_of
+
+EXIT_DONE, EXIT_FAILED = 0, 3
+SERVERS = "CREATE TABLE IF NOT EXISTS fhir_server (digest TEXT PRIMARY KEY, url TEXT, format TEXT, bundle TEXT)"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a delivery came to.
+
+    Arguments: `refused` gives, of each patient's sheet in quarantine, its folder, the server's status and the cells.
+    """
+
+    summary: Mapping[str, Any]
+    refused: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where the server holds everything, 3 where something waits or was refused."""
+        counts = self.summary
+        return EXIT_FAILED if counts.get("waiting") or counts.get("quarantined") or counts.get("problem") else EXIT_DONE
+
+
+def deliver(
+    workspace: Workspace,
+    server: Server,
+    environment: Mapping[str, str],
+    *,
+    dry_run: bool = False,
+    verify: bool = False,
+    clock: Clock | None = None,
+) -> Delivery:
+    """Bring a FHIR server to what a workspace holds.
+
+    >>> deliver(Workspace(Path("caseweave-breast")), Server("http://localhost:8080/fhir"), os.environ)  # doctest: +SKIP
+
+    Arguments: `environment` holds the credentials; `dry_run` tells the difference and sends nothing; `verify` holds
+    the content of the server against the workspace first, instead of the ledger. Raises UsageError for a folder
+    without runs or credentials by half, TargetError where the server can't be reached or can't take what is there.
+    """
+    credentials = Credentials.of(environment, server)
+    study = study_of(workspace)
+    clock = clock or Clock()
+    with workspace.locked(), _connection(workspace) as connection:
+        job = _Job(workspace, server, study, connection)
+        if dry_run:
+            return Delivery(job.plan())
+        with Client(server, credentials) as client, clock.step("deliver"):
+            try:
+                return job.run(client, verify)
+            finally:
+                client.stop.set()
+
+
+def study_of(workspace: Workspace) -> str:
+    """The study of a workspace in which a run has ended; raises UsageError where there is none."""
+    state = workspace.read_state()
+    if not state or not workspace.ledger.is_file():
+        raise UsageError(
+            f"{workspace.root} holds nothing to deliver.",
+            way_out="Give the folder that `caseweave run` wrote, which is caseweave-STUDY if -o wasn't given.",
+        )
+    return str(state["study"])
+
+
+def known_servers(workspace: Workspace) -> list[Server]:
+    """The servers to which a workspace was delivered before, with the form they were given."""
+    study_of(workspace)
+    with _connection(workspace) as connection:
+        rows = connection.execute("SELECT url, format, bundle FROM fhir_server ORDER BY url").fetchall()
+    return [Server(url, format=format_, bundle=bundle) for url, format_, bundle in rows]
+
+
+@contextlib.contextmanager
+def _connection(workspace: Workspace) -> Iterator[sqlite3.Connection]:
+    """The ledger's database; what is settled is committed at once, patient by patient, for sending takes long."""
+    connection = sqlite3.connect(workspace.ledger, isolation_level=None, timeout=60)
+    try:
+        connection.execute(SERVERS)
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{OWN}_kind",)).fetchone():
+            raise UsageError(
+                f"{workspace.root} holds no ledger of its FHIR resources.",
+                way_out="Run its forms into it again; then deliver.",
+            )
+        yield connection
+    finally:
+        connection.close()
+
+
+@dataclass
+class _Job:
+    """One delivery on its way."""
+
+    workspace: Workspace
+    server: Server
+    study: str
+    connection: sqlite3.Connection
+
+    def __post_init__(self) -> None:
+        self.ledger = ServerLedger.of(self.connection, self.server.digest)
+        self.quarantine = Quarantine(self.workspace.private / "quarantine" / f"fhir-{self.server.digest}", self.server)
+        self.at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.refusals = Refusals(self.workspace, self.quarantine, self.ledger, self.at)
+
+    def plan(self) -> dict[str, Any]:
+        """The difference, by type, as the ledger tells it."""
+        with self.transaction(keep=False):
+            self.ledger.create()
+            report = Report()
+            for parcel in self.ledger.parcels(self.ledger.subjects()):
+                for change in parcel.changes:
+                    report.count(change)
+            return {**self.head(), "dry_run": True, **_counts(report), "unchanged": self.ledger.unchanged()}
+
+    def head(self) -> dict[str, Any]:
+        return {"server": self.server.url, "format": self.server.format, "bundle": self.server.bundle, "at": self.at}
+
+    @contextlib.contextmanager
+    def transaction(self, keep: bool = True) -> Iterator[None]:
+        """Some writes to the ledger, whole or not at all; undone at the end where they aren't kept."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT" if keep else "ROLLBACK")
+
+    def run(self, client: Client, verify: bool) -> Delivery:
+        capability = read(client)
+        reader = Reader(client, capability)
+        rebuilt = self.know(client, capability, reader, verify)
+        subjects = self.ledger.subjects()
+        put, deleted = Counter[str](), Counter[str]()
+        wanted: list[str] = []
+        for parcel in self.ledger.parcels(subjects):
+            for change in parcel.changes:
+                (deleted if change.delete else put)[change.type] += 1
+                if not change.delete:
+                    wanted.append(change.ref)
+        require(capability, self.server, put, deleted)
+        unchanged = self.ledger.unchanged()
+        with Lines(self.workspace.fhir, wanted) as lines:
+            self.require_whole(lines, wanted)
+            client.zipped = takes_gzip(client) if wanted else False
+            apart = self.quarantine.subjects()
+            loader = Loader(
+                client, reader, lines, self.settle, lambda refused: self.refusals.take(refused, client, lines)
+            )
+            report = loader.load(
+                self.ledger.parcels([one for one in subjects if one not in apart]),
+                list(self.ledger.parcels([one for one in subjects if one in apart])),
+            )
+        self.refusals.clean()
+        summary = {
+            **self.head(),
+            **_counts(report),
+            "unchanged": unchanged,
+            "holds": self.ledger.holds(),
+            "quarantined": len(self.refusals.found),
+            "waiting": len(report.waiting),
+            "waiting_why": dict(Counter(report.waiting.values())),
+            "waiting_resources": report.waiting_resources,
+            "problem": str(report.problem) if report.problem else "",
+            "requests": client.counters.requests,
+            "retries": client.counters.retries,
+            "sent_bytes": client.counters.sent,
+            **({"found": vars(rebuilt)} if rebuilt else {}),
+        }
+        self.remember(summary)
+        return Delivery(summary, self.refusals.found)
+
+    def know(self, client: Client, capability: Capability, reader: Reader, verify: bool) -> Rebuilt | None:
+        """Make the ledger of a server that is new to this workspace, or is to be looked at, out of what it holds."""
+        known = self.ledger.exists
+        types = sorted({name.partition("-")[0] for name in self.ledger.kinds().values()})
+        readable = [name for name in types if capability.searches(name)]
+        try:
+            look = (verify or not known) and holds_some(reader, self.study, readable, client.patience())
+            with self.transaction():
+                self.ledger.create()
+                row = (self.server.digest, self.server.url, self.server.format, self.server.bundle)
+                self.connection.execute("INSERT OR REPLACE INTO fhir_server VALUES (?, ?, ?, ?)", row)
+                if not look:
+                    if verify:
+                        self.ledger.forget()
+                    return None
+                with Lines(self.workspace.fhir, self.all_refs()) as lines:
+                    return rebuild(self.ledger, reader, self.study, lines, self.made, client.patience)
+        except (Unreachable, Rejected, TooLarge) as error:
+            raise TargetError(
+                f"The FHIR server doesn't let itself be searched: {type(error).__name__}.",
+                way_out="Look at it, then run `caseweave deliver`.",
+            ) from None
+
+    def all_refs(self) -> list[str]:
+        """Everything that the workspace tells."""
+        return [ref for path in self.workspace.fhir.glob("*.ndjson") for ref in _refs(path)]
+
+    def made(self, facts: Collection[str]) -> set[str]:
+        """Which of some facts this workspace's runs have made."""
+        wanted = {raw: text for text in facts if (raw := fact_bytes(text))}
+        return {
+            wanted[raw]
+            for run in (runs(self.workspace.lineage) if wanted else ())
+            for trail in run.trails()
+            for raw in map(bytes, trail.ids)
+            if raw in wanted
+        }
+
+    def require_whole(self, lines: Lines, wanted: Sequence[str]) -> None:
+        """Stop where the files lack what the ledger tells: a run died between them."""
+        lost = sum(ref not in lines for ref in wanted)
+        if lost:
+            raise UsageError(
+                f"{lost} resources of the ledger aren't in {self.workspace.fhir}.",
+                way_out="Run the forms into this folder again, then deliver.",
+            )
+
+    def settle(self, units: Sequence[tuple[str, tuple[UnitName, ...]]]) -> None:
+        with self.transaction():
+            for subject, names in units:
+                self.ledger.settle(subject, names)
+        for subject, names in units:
+            self.quarantine.release(subject, names)
+
+    def remember(self, summary: Mapping[str, Any]) -> None:
+        """Put what happened into the manifest."""
+        path = self.workspace.manifest
+        if path.exists():
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            deliveries = {**manifest.get("deliveries", {}), self.server.url: dict(summary)}
+            write_json(path, {**manifest, "deliveries": deliveries})
+
+
+def _counts(report: Report) -> dict[str, Any]:
+    return {name: dict(sorted(getattr(report, name).items())) for name in ("new", "changed", "retracted")}
+
+
+def _refs(path: Path) -> Iterator[str]:
+    name = path.name.removesuffix(".ndjson")
+    with path.open("rb") as file:
+        for line in file:
+            yield f"{name}/{id_of(line).decode()}"

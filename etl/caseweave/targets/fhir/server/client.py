@@ -1,0 +1,209 @@
+"""The line to a server: pooled, signed, tried again where that helps, never longer than it may take."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from caseweave.errors import TargetError
+from caseweave.targets.fhir.server.answers import Issue, Node, issues, parse
+from caseweave.targets.fhir.server.auth import Credentials, not_allowed
+from caseweave.targets.fhir.server.retry import TRANSIENT, Patience, retry_after
+from caseweave.targets.fhir.server.settings import Server
+
+REJECTED = frozenset({400, 409, 412, 422})
+MAX_ANSWER = 256 << 20
+# a fault inside the server may be luck or may come from what was sent: it is tried so often before that is looked for
+MOST_FAULTS = 3
+
+
+class Unreachable(Exception):
+    """The server didn't take it in the time there was; nothing says that it is wrong."""
+
+
+class TooLarge(Exception):
+    """413: a smaller bundle may pass."""
+
+
+class Rejected(Exception):
+    """The server won't have it as it is.
+
+    Arguments: `status` and `issues` of its answer.
+    """
+
+    def __init__(self, status: int, found: tuple[Issue, ...]) -> None:
+        super().__init__(status, found)
+        self.status, self.issues = status, found
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Counters:
+    """How much was said; threads add to it under the client's lock."""
+
+    requests: int = 0
+    retries: int = 0
+    sent: int = 0
+
+
+@dataclass
+class Client:
+    """Requests to one server, by any number of threads.
+
+    >>> with Client(Server("http://localhost:8080/fhir"), Credentials.of({}, server)) as client:  # doctest: +SKIP
+    ...     client.get("metadata")
+
+    Arguments: `stop`, when set, ends all waiting.
+    """
+
+    server: Server
+    credentials: Credentials
+    stop: threading.Event = field(default_factory=threading.Event)
+    counters: Counters = field(default_factory=Counters)
+    zipped: bool = False
+
+    def __post_init__(self) -> None:
+        server = self.server
+        limits = httpx.Limits(max_connections=server.connections + 1, max_keepalive_connections=server.connections + 1)
+        self._lock = threading.Lock()
+        # only what was named is spoken to: no redirect takes a secret or a patient elsewhere
+        self._http = httpx.Client(
+            auth=self.credentials.auth(),
+            verify=self.credentials.verify(),
+            limits=limits,
+            follow_redirects=False,
+            headers={"Accept": server.mime, "User-Agent": "caseweave"},
+        )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def patience(self) -> Patience:
+        """The time for one piece of work."""
+        return Patience(self.server.give_up, self.stop)
+
+    def get(self, path: str, patience: Patience | None = None) -> Node:
+        """Read something; `path` is below the server's address, or a whole address of it."""
+        return self.exchange("GET", path, patience=patience or self.patience())
+
+    def search(self, type_: str, parameters: Mapping[str, str], patience: Patience, *, pages: bool = False) -> Node:
+        """Search by POST, so that the address stays short.
+
+        Arguments: `pages`, whether more than a page may be found; what fits on one needn't be kept by the server.
+        """
+        body = str(httpx.QueryParams(parameters)).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if not pages:
+            headers["Cache-Control"] = "no-store"
+        return self.exchange("POST", f"{type_}/_search", body, patience, headers)
+
+    def post(self, path: str, body: bytes, patience: Patience) -> Node:
+        """Send a resource, and return what is answered."""
+        return self.exchange("POST", path, body, patience)
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        patience: Patience | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Node:
+        """One request and its answer, tried again while there is time.
+
+        Raises Rejected, TooLarge, Unreachable; TargetError where no other request would fare better.
+        """
+        patience = patience or self.patience()
+        faults = 0
+        while True:
+            problem, asked = "", 0.0
+            try:
+                answer = self._once(method, path, body, patience, headers)
+            except httpx.TransportError as error:
+                problem = type(error).__name__
+            else:
+                if 200 <= answer.status < 300:
+                    try:
+                        return parse(answer.body)
+                    except ValueError:
+                        problem = f"an answer {answer.status} that isn't whole"
+                elif answer.status in TRANSIENT:
+                    problem = f"status {answer.status}"
+                    asked = retry_after(answer.headers.get("retry-after"), time.time())
+                elif answer.status >= 500 and faults + 1 < MOST_FAULTS:
+                    faults += 1
+                    problem = f"status {answer.status}"
+                elif answer.status == 415 and self.zipped and body is not None and headers is None:
+                    self.zipped = False
+                    continue
+                else:
+                    raise _final(answer)
+            with self._lock:
+                self.counters.retries += 1
+            if not patience.pause(asked):
+                raise Unreachable(f"{problem}, after {patience.attempts} attempts")
+
+    def _once(
+        self, method: str, path: str, body: bytes | None, patience: Patience, headers: Mapping[str, str] | None
+    ) -> Answer:
+        """One attempt, ended by its own clock: an answer that trickles must not keep us."""
+        allowed = min(self.server.timeout, max(patience.left, 1.0))
+        end = time.monotonic() + allowed
+        extra = dict(headers or {})
+        if body is not None and headers is None:
+            extra["Content-Type"] = self.server.mime
+            if self.zipped:
+                body = gzip.compress(body, 1)
+                extra["Content-Encoding"] = "gzip"
+        url = path if path.startswith(self.server.url) else f"{self.server.url}/{path}".rstrip("/")
+        with self._lock:
+            self.counters.requests += 1
+            self.counters.sent += len(body or b"")
+        timeout = httpx.Timeout(allowed, connect=min(allowed, 30.0), pool=allowed)
+        with self._http.stream(method, url, content=body, headers=extra, timeout=timeout) as response:
+            parts, size = [], 0
+            for part in response.iter_bytes():
+                parts.append(part)
+                size += len(part)
+                if time.monotonic() > end:
+                    raise httpx.ReadTimeout("the answer took too long", request=response.request)
+                if size > MAX_ANSWER:
+                    raise httpx.ReadError("the answer is too long", request=response.request)
+            return Answer(response.status_code, response.headers, b"".join(parts))
+
+
+def _final(answer: Answer) -> Exception:
+    """The error of a status that trying again won't change."""
+    try:
+        told = issues(parse(answer.body))
+    except ValueError:
+        told = ()
+    if answer.status == 413:
+        return TooLarge()
+    if answer.status in REJECTED or answer.status >= 500:
+        return Rejected(answer.status, told)
+    if answer.status in (401, 403):
+        return not_allowed(answer.status)
+    where = answer.headers.get("location")
+    moved = f" and points to {where.partition('?')[0]}" if where and answer.status < 400 else ""
+    return TargetError(
+        f"The FHIR server answers {answer.status}{moved}.",
+        way_out="Look whether --fhir is its base address, then run `caseweave deliver`.",
+        status=answer.status,
+    )

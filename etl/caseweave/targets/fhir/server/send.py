@@ -1,0 +1,235 @@
+"""Parcels to the server: a bundle that is refused is cut until it is known whose fault it was, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from caseweave.targets.fhir.server.answers import EntryAnswer, Issue, Node, entries, issues, many, one
+from caseweave.targets.fhir.server.bundles import assemble, message
+from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
+from caseweave.targets.fhir.server.parcels import Change, Lines, Parcel, UnitName, levels, ordered, unit_groups
+from caseweave.targets.fhir.server.retry import TRANSIENT, Patience
+
+DONE = frozenset({200, 201, 202, 204})
+GONE = frozenset({404, 410})
+CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Units of one patient that the server won't have.
+
+    Arguments: `because`, its complaints; `changes`, what was sent of these units.
+    """
+
+    subject: str
+    units: tuple[UnitName, ...]
+    status: int
+    because: tuple[Issue, ...]
+    changes: tuple[Change, ...]
+
+
+@dataclass
+class Outcome:
+    """What became of some parcels.
+
+    Arguments: `stored`, what the server says that it holds now, with versions where it tells them; `created`, those of
+    them that it didn't hold before.
+    """
+
+    stored: list[Parcel] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    created: set[str] = field(default_factory=set)
+    refused: list[Refused] = field(default_factory=list)
+    waiting: list[tuple[Parcel, str]] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Put another outcome's parts to this one's."""
+        self.stored += other.stored
+        self.versions |= other.versions
+        self.created |= other.created
+        self.refused += other.refused
+        self.waiting += other.waiting
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Sends parcels; safe for many threads.
+
+    >>> Sender(client, line).send([parcel]).stored == [parcel]  # doctest: +SKIP
+    True
+
+    Arguments: `line` gives the JSON of a resource by its reference.
+    """
+
+    client: Client
+    line: Lines
+
+    def send(self, parcels: Sequence[Parcel]) -> Outcome:
+        """Bring patients to the server; what becomes of each is told, nothing is raised but TargetError."""
+        done = Outcome()
+        self._send(list(parcels), self.client.patience(), done)
+        return done
+
+    def _send(self, parcels: list[Parcel], patience: Patience, done: Outcome) -> None:
+        changes = [one for parcel in parcels for one in parcel.changes]
+        try:
+            if len(parcels) == 1 and len(changes) > self.client.server.size:
+                self._in_pieces(changes, self.client.server.size, patience, done)
+            else:
+                self._exchange(changes, patience, done)
+        except Unreachable as problem:
+            done.waiting += [(parcel, str(problem)) for parcel in parcels]
+        except TooLarge:
+            if len(parcels) > 1:
+                self._halves(parcels, patience, done)
+            else:
+                self._smaller(parcels[0], patience, done)
+        except Rejected as refusal:
+            if len(parcels) > 1:
+                self._halves(parcels, patience, done)
+            else:
+                self._apart(parcels[0], refusal, patience, done)
+        else:
+            done.stored += parcels
+
+    def _halves(self, parcels: list[Parcel], patience: Patience, done: Outcome) -> None:
+        # what passes proves that the server is well: the other half has the full time again
+        middle = len(parcels) // 2
+        for half in (parcels[:middle], parcels[middle:]):
+            if done.waiting:
+                done.waiting += [(parcel, done.waiting[-1][1]) for parcel in half]
+            else:
+                self._send(half, Patience(patience.seconds, patience.stop), done)
+
+    def _smaller(self, parcel: Parcel, patience: Patience, done: Outcome) -> None:
+        """One patient is too large for a bundle: halves, quarters, down to single resources, in an order that holds."""
+        size = len(parcel.changes)
+        while size > 1:
+            size = (size + 1) // 2
+            try:
+                self._in_pieces(parcel.changes, size, patience, done)
+            except TooLarge:
+                continue
+            except Unreachable as problem:
+                done.waiting.append((parcel, str(problem)))
+                return
+            except Rejected as refusal:
+                self._apart(parcel, refusal, patience, done)
+                return
+            done.stored.append(parcel)
+            return
+        too_large = Issue("error", "too-long", "A single resource is larger than the server allows.")
+        done.refused.append(Refused(parcel.subject, parcel.units, 413, (too_large,), parcel.changes))
+
+    def _in_pieces(self, changes: Sequence[Change], size: int, patience: Patience, done: Outcome) -> None:
+        sorted_ = ordered(changes, self.line)
+        for start in range(0, len(sorted_), size):
+            self._exchange(sorted_[start : start + size], patience, done)
+
+    def _apart(self, parcel: Parcel, refusal: Rejected, patience: Patience, done: Outcome) -> None:
+        """One patient was refused: sheet by sheet, so that only those are held back that must be."""
+        groups = unit_groups(parcel, self.line)
+        # two writers at once conflict too: that passes by itself
+        again = refusal.status == CONFLICT and patience.pause()
+        if len(groups) == 1 and not again:
+            done.refused.append(Refused(parcel.subject, parcel.units, refusal.status, refusal.issues, parcel.changes))
+            return
+        failed: set[UnitName] = set()
+        for units, needed in groups:
+            part = parcel.only(units)
+            if blocking := needed & failed:
+                failed |= units
+                names = ", ".join(sorted(sheet for sheet, _ in blocking))
+                because = Issue("error", "not-found", f"It refers to what was refused: {names}.")
+                done.refused.append(Refused(part.subject, part.units, refusal.status, (because,), part.changes))
+                continue
+            try:
+                self._exchange(ordered(part.changes, self.line), patience, done)
+            except (Rejected, TooLarge) as error:
+                failed |= units
+                status, because_ = (error.status, error.issues) if isinstance(error, Rejected) else (413, ())
+                done.refused.append(Refused(part.subject, part.units, status, because_, part.changes))
+            except Unreachable as problem:
+                failed |= units
+                done.waiting.append((part, str(problem)))
+            else:
+                done.stored.append(part)
+
+    def _exchange(self, changes: Sequence[Change], patience: Patience, done: Outcome) -> None:
+        """Send some changes, together as far as the kind of bundle allows, until the answer accounts for each."""
+        if not changes:
+            return
+        if self.client.server.bundle == "transaction":
+            self._until_told(changes, patience, done)
+            return
+        for wave in levels(changes, self.line):
+            if self.client.server.bundle == "batch":
+                self._until_told(wave, patience, done)
+        if self.client.server.bundle == "message":
+            for part in ([one for one in changes if not one.delete], [one for one in changes if one.delete]):
+                if part:
+                    self._message(part, patience)
+
+    def _until_told(self, changes: Sequence[Change], patience: Patience, done: Outcome) -> None:
+        todo = list(changes)
+        while True:
+            answer = self.client.post("", assemble(self.client.server, todo, self.line), patience)
+            told = tell(answer, todo)
+            untold, final = [], []
+            for change in todo:
+                entry = told.get(change.ref)
+                if entry is None or entry.status in TRANSIENT or not entry.status:
+                    untold.append(change)
+                elif entry.status in DONE or (change.delete and entry.status in GONE):
+                    done.versions[change.ref] = entry.version
+                    if entry.status == 201:
+                        done.created.add(change.ref)
+                else:
+                    final.append((change, entry))
+            if final:
+                raise Rejected(final[0][1].status, _say_which(final))
+            if not untold:
+                return
+            todo = untold
+            if not patience.pause():
+                raise Unreachable("the answer doesn't say what became of each resource")
+
+    def _message(self, changes: Sequence[Change], patience: Patience) -> None:
+        body, name = message(self.client.server, changes, self.line)
+        while True:
+            answer = self.client.post("$process-message", body, patience)
+            inside = [found for entry in many(answer, "entry") if isinstance(found := one(entry, "resource"), dict)]
+            header: Node = next((found for found in inside if found["resourceType"] == "MessageHeader"), {})
+            code = one(header, "response", "code")
+            if code == "ok" and one(header, "response", "identifier") == name:
+                return
+            if code == "fatal-error":
+                raise Rejected(422, tuple(issue for found in inside for issue in issues(found)))
+            if not patience.pause():
+                raise Unreachable("the message wasn't answered with ok")
+
+
+def tell(answer: Node, changes: Sequence[Change]) -> dict[str, EntryAnswer]:
+    """Which entry of an answer speaks of which change: by its location, in any order; the nameless by their place.
+
+    An answer that isn't one to a bundle, has another number of entries, or speaks of other resources, tells nothing.
+    """
+    found = list(entries(answer)) if answer["resourceType"] == "Bundle" else []
+    by_ref = {entry.ref: entry for entry in found if entry.ref}
+    if len(found) != len(changes) or not by_ref.keys() <= {change.ref for change in changes}:
+        return {}
+    for change, entry in zip(changes, found, strict=True):
+        if not entry.ref and change.ref not in by_ref:
+            by_ref[change.ref] = entry
+    return by_ref
+
+
+def _say_which(final: Sequence[tuple[Change, EntryAnswer]]) -> tuple[Issue, ...]:
+    """The complaints of a batch's entries, each with the reference of its own."""
+    return tuple(
+        Issue(issue.severity, issue.code, issue.text, (*issue.where, change.ref))
+        for change, entry in final
+        for issue in entry.issues or (Issue("error", "processing", f"status {entry.status}"),)
+    )
