@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "check": "caseweave.cli.check:check",
     "run": "caseweave.cli.run:run",
     "omop": "caseweave.cli.omop:omop",
+    "deliver": "caseweave.cli.deliver:deliver",
     "status": "caseweave.cli.status:status",
     "trace": "caseweave.cli.trace:trace",
     "lint": "caseweave.cli.lint:lint",
