@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from caseweave.cli import options
 
@@ -15,6 +18,10 @@ def check(
     key: options.KeyFile = None,
     vocabulary: options.Vocabulary = None,
     site: options.Site = "",
+    all_checks: Annotated[
+        bool,
+        typer.Option("--all-checks", help="List every check of every record in private/checks.csv, passed or not."),
+    ] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Say what a run would find in filled forms, and load nothing.
@@ -33,7 +40,9 @@ def check(
         found = take_in(sources, study, studies, timer)
         workspace = Workspace(output or Path(f"caseweave-{found.study.name}"))
         chosen = Options(key_file=key, vocabulary=vocabulary, site=site)
-        outcome = check_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
+        outcome = check_study(
+            found.study, sources, workspace, chosen, sources=found.sources, clock=timer, all_checks=all_checks
+        )
     if as_json:
         say_json(outcome.manifest)
     else:

@@ -18,4 +18,5 @@ COMMANDS: dict[str, str] = {
     "trace": "caseweave.cli.trace:trace",
     "lint": "caseweave.cli.lint:lint",
     "explain": "caseweave.cli.explain:explain",
+    "import": "caseweave.cli.import_:import_",
 }

@@ -209,11 +209,8 @@ def _listing(valueset: ValueSet) -> str:
     return ", ".join(keys[:12]) + (f" ... ({len(keys)} values)" if len(keys) > 12 else "")
 
 
-def read_field(reader: FieldReader, table: Table, findings: list[Finding], who: Callable[[int], str]) -> Converted:
-    """Convert one field of a table; problems and notes go to `findings`, one for each cell.
-
-    Arguments: `who` gives the pseudonym of the patient in a row.
-    """
+def outcomes_of(reader: FieldReader, table: Table) -> tuple[list[tuple[Outcome, RawCell]], Indices]:
+    """What the cells of one field are worth, once per distinct cell: (outcome, cell), and which row has which."""
     one = reader.field
     column = table.columns[one.name]
     columns: list[Indices] = [column.codes]
@@ -227,7 +224,16 @@ def read_field(reader: FieldReader, table: Table, findings: list[Finding], who: 
     def answer(code: int, unit: int = 0) -> tuple[Outcome, RawCell]:
         return reader.outcome(column.distinct[code], units[unit]), column.distinct[code]
 
-    answers, which = once_per_combination(columns, table.size, answer)
+    return once_per_combination(columns, table.size, answer)
+
+
+def read_field(reader: FieldReader, table: Table, findings: list[Finding], who: Callable[[int], str]) -> Converted:
+    """Convert one field of a table; problems and notes go to `findings`, one for each cell.
+
+    Arguments: `who` gives the pseudonym of the patient in a row.
+    """
+    one = reader.field
+    answers, which = outcomes_of(reader, table)
     tell = [n for n, (outcome, _) in enumerate(answers) if isinstance(outcome, Problem | Noted)]
     told = np.zeros(len(answers) + 1, dtype=bool)
     told[tell] = True

@@ -16,9 +16,10 @@ import numpy as np
 from caseweave.assets import data_path
 from caseweave.issues import SEVERITIES, Finding, Severity
 from caseweave.plan.conditions import holds
-from caseweave.plan.facts import Indices, SlotColumn
+from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.links import same_patient
 from caseweave.plan.sheets import SheetFacts
+from caseweave.quality.fieldchecks import CHECK, FieldCheck, build_checks
 from caseweave.spec.blocks import Block, Key
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.models import Study
@@ -70,7 +71,8 @@ RULES = Block(
     "The rules of one study: validators/STUDY.yaml, or rules.yaml in a study's folder.",
     (
         Key("study", Word("the name of a study"), "the study they belong to", "breast", required=True),
-        Key("rules", ListOf(RULE), "the rules", required=True),
+        Key("rules", ListOf(RULE), "the rules of coherence", default=()),
+        Key("checks", ListOf(CHECK), "what --all-checks lists, if not what the fields ask by themselves", default=()),
     ),
     lambda found, at: found,
 )
@@ -85,23 +87,25 @@ def rules_of(study: Study) -> tuple[Rule, ...]:
 
     Raises MappingError, with file and line, for a rule that can't be understood or names what the study hasn't got.
     """
+    path = _file_of(study)
+    return read_rules(path, study) if path is not None else ()
+
+
+def checks_of(study: Study) -> tuple[FieldCheck, ...]:
+    """The checks of single fields that a study's file of rules names; none where it names none. Raises MappingError."""
+    path = _file_of(study)
+    return build_checks(_read(path, study)["checks"], study) if path is not None else ()
+
+
+def _file_of(study: Study) -> Path | None:
     own = Path(study.folder) / "rules.yaml"
     shipped = data_path("validators") / f"{study.name}.yaml"
-    for path in (own, shipped):
-        if path.is_file():
-            return read_rules(path, study)
-    return ()
+    return next((path for path in (own, shipped) if path.is_file()), None)
 
 
 def read_rules(path: Path, study: Study) -> tuple[Rule, ...]:
     """Read a file of rules. Raises MappingError."""
-    file = f"{path.parent.name}/{path.name}"
-    tree, _ = read_yaml(path, file)
-    found = RULES.read(tree, At(file, 1))
-    if found["study"] != study.name:
-        At(file, tree.at("study")).fail(
-            f"these are rules of '{found['study']}', not of '{study.name}'", "Name the file after its study."
-        )
+    found = _read(path, study)
     made = tuple(_build(one, at, study) for one, at in found["rules"])
     seen: set[str] = set()
     for rule, (_, at) in zip(made, found["rules"], strict=True):
@@ -109,6 +113,17 @@ def read_rules(path: Path, study: Study) -> tuple[Rule, ...]:
             at.fail(f"two rules are called '{rule.id}'", "Give each its own id.")
         seen.add(rule.id)
     return made
+
+
+def _read(path: Path, study: Study) -> dict[str, Any]:
+    file = f"{path.parent.name}/{path.name}"
+    tree, _ = read_yaml(path, file)
+    found: dict[str, Any] = RULES.read(tree, At(file, 1))
+    if found["study"] != study.name:
+        At(file, tree.at("study")).fail(
+            f"these are rules of '{found['study']}', not of '{study.name}'", "Name the file after its study."
+        )
+    return found
 
 
 def _build(found: Mapping[str, Any], at: At, study: Study) -> Rule:
@@ -147,13 +162,21 @@ def contradictions(rules: Iterable[Rule], sheets: Mapping[str, SheetFacts], pres
         facts = sheets.get(rule.sheet)
         if facts is None:
             continue
-        size = facts.table.size
-        values = {**facts.values, **_elsewhere(rule, facts, sheets)}
-        wrong = facts.rows.usable & holds(rule.when, values, size, presence)
-        wrong &= ~holds(rule.expr, values, size, presence)
+        _, wrong = verdict(rule, facts, sheets, presence)
         for row in np.flatnonzero(wrong).tolist():
             found.append(facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=rule.message))
     return found
+
+
+def verdict(rule: Rule, facts: SheetFacts, sheets: Mapping[str, SheetFacts], presence: Presence) -> tuple[Mask, Mask]:
+    """The rows that a rule is about, and those of them that break it.
+
+    Arguments: `facts` of the rule's own sheet; `sheets` by key, for what it names of others.
+    """
+    size = facts.table.size
+    values = {**facts.values, **_elsewhere(rule, facts, sheets)}
+    about = facts.rows.usable & holds(rule.when, values, size, presence)
+    return about, about & ~holds(rule.expr, values, size, presence)
 
 
 def _elsewhere(rule: Rule, facts: SheetFacts, sheets: Mapping[str, SheetFacts]) -> dict[str, SlotColumn]:

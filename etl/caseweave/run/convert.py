@@ -217,10 +217,10 @@ def write_to(
     writer = OmopWriter(conversion.omop, conversion.content_key, scope or conversion.scope())
     ledger = database.ledger(conversion.study.name, stream)
     change = writer.compare(ledger)
+    if database.vocabulary == "own" and (change or not change.same):  # CDM_SOURCE names concepts without any rows
+        write_vocabulary(database, conversion.omop, conversion.terms)
     if change:
-        if database.vocabulary == "own":
-            write_vocabulary(database, conversion.omop, conversion.terms)
-        elif database.vocabulary == "foreign" and (lacking := lacking_concepts(database, conversion.omop)):
+        if database.vocabulary == "foreign" and (lacking := lacking_concepts(database, conversion.omop)):
             told = database.refuse_lacking(lacking)
             conversion.findings.append(Finding(rule="lacking-concept", severity="warning", message=told))
         writer.write(database, ledger, change)
