@@ -82,7 +82,7 @@ class Conversion:
 
     @cached_property
     def frozen(self) -> frozenset[int]:
-        """Batches of facts that the sources can't tell whole: a column or a linked sheet is missing, or a linked fact's."""
+        """Batches of facts that the sources can't tell whole: a column or linked sheet is missing, or a linked fact's."""
         lacking = {(one.sheet, one.field) for one in self.layout.findings if one.rule == "missing-column"}
         by_identity = {statement.identity: statement for statement in self.study.statements}
         found: set[int] = set()
@@ -183,13 +183,17 @@ class Conversion:
         )
 
     def parity(self) -> dict[str, Any]:
-        """How many facts each model tells, and by reason those that OMOP leaves out (DESIGN 2, parity)."""
-        facts = self.applied.facts
-        told = sum(int((self.omop.main(number) >= 0).sum()) for number in range(len(facts.batches)))
-        reasons: Counter[str] = Counter()
-        for (_, reason), count in self.omop.left_out.items():
-            reasons[reason] += count
-        return {"facts": len(facts), "omop": told, "left_out": dict(reasons.most_common())}
+        """How many facts each model tells, and by reason those that it doesn't (DESIGN 2, parity); the sums balance."""
+        told: dict[str, int] = {}
+        left_out: dict[str, dict[str, int]] = {}
+        for name, untold in (("fhir", self.fhir.untold), ("omop", self.omop.untold)):
+            reasons: Counter[str] = Counter()
+            for number in range(len(self.applied.facts.batches)):
+                for reason, mask in untold(number).items():
+                    reasons[reason] += int(mask.sum())
+            told[name] = len(self.applied.facts) - reasons.total()
+            left_out[name] = dict(reasons.most_common())
+        return {"facts": len(self.applied.facts), **told, "left_out": left_out}
 
     def concepts(self) -> dict[str, int]:
         """How the codes of the run fared in OMOP: with a standard concept or without, the study's own apart."""

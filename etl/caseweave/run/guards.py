@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from caseweave.errors import Refusal
 from caseweave.issues import Finding
+from caseweave.plan.apply import Applied
 from caseweave.values.grid import Source
 
 MOST_RETRACTED = 20
@@ -41,6 +42,25 @@ def retractions(vanished: Mapping[str, int]) -> Iterator[Finding]:
         if count:
             yield Finding(rule="retracted", severity="message", sheet=sheet,
                           message=f"{count} resources that earlier files told were retracted.")  # fmt: skip
+
+
+def disagreements(applied: Applied, conflicts: Iterable[tuple[int, int]]) -> Iterator[Finding]:
+    """Say which facts another stream tells differently; what it says stands.
+
+    Arguments: `conflicts` as (batch, fact).
+    """
+    told = set()
+    for batch, fact in sorted(conflicts):
+        made = applied.facts.batches[batch]
+        facts, row = applied.sheets[made.sheet], int(made.rows[fact])
+        slots = sorted(made.slots.items(), key=lambda item: item[0] != "value")
+        fields = [name for _, slot in slots for name in slot.fields if name in facts.columns]
+        spot = (made.sheet, row, fields[0] if fields else facts.sheet.subject_field)
+        if spot not in told:
+            told.add(spot)
+            yield facts.finding(row, spot[2], rule="streams-disagree", severity="error",
+                                message="Another stream says something else of this; that stands.",
+                                suggestion="Correct it in the stream that is wrong.")  # fmt: skip
 
 
 def age_of(sources: Sequence[Source], as_of: datetime.datetime | None) -> datetime.datetime:

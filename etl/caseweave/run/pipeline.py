@@ -17,7 +17,7 @@ from caseweave.identity.keyfile import project_key
 from caseweave.run.account import account, write_account
 from caseweave.run.convert import Conversion, convert
 from caseweave.run.database import OmopServer, deliver_to, known_key, remembered
-from caseweave.run.guards import age_of, loaded, refuse_mass_retraction, refuse_older, retractions
+from caseweave.run.guards import age_of, disagreements, loaded, refuse_mass_retraction, refuse_older, retractions
 from caseweave.run.handback import hand_back
 from caseweave.run.lineage import write_lineage
 from caseweave.run.queries import ask
@@ -92,6 +92,7 @@ class Delivered:
     written: Mapping[str, int]
     total: Mapping[str, int]
     vanished_by_sheet: Mapping[str, int] = field(default_factory=dict)
+    conflicts: Sequence[tuple[int, int]] = ()
 
 
 def run(
@@ -158,6 +159,7 @@ def run(
         with clock.step("write"):
             sent_fhir, sent_omop = side_by_side(fhir.deliver, omop)
         conversion.findings.extend(retractions(sent_fhir.vanished_by_sheet))
+        conversion.findings.extend(disagreements(conversion.applied, {*sent_fhir.conflicts, *sent_omop.conflicts}))
         with clock.step("report"):
             if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
                 write_lineage(workspace.lineage, number, conversion, sources)
@@ -228,7 +230,8 @@ def _delivered(
     vanished_by_sheet: Mapping[str, int] | None = None,
 ) -> Delivered:
     counts = (len(change.new), len(change.changed), len(change.vanished), change.same)
-    return Delivered(*counts, dict(written), dict(total), dict(vanished_by_sheet or {}))
+    conflicts = tuple(zip(change.conflicts.batch.tolist(), change.conflicts.fact.tolist(), strict=True))
+    return Delivered(*counts, dict(written), dict(total), dict(vanished_by_sheet or {}), conflicts)
 
 
 def _lines(path: Path) -> int:

@@ -42,19 +42,21 @@ class Difference:
     """What has to happen in a target.
 
     Arguments: `new` and `changed` are records of the run, `vanished` of the ledger; `stays` are those of the opened
-    units that remain, of the run or, where it may not retract them, of the ledger; `same` counts what isn't
-    written; `touched` are the units whose ledger row has to be written.
+    units that remain, of the run or, where it may not retract them, of the ledger; `conflicts` are records of the run
+    of which another stream says something else, and which stay as that says; `same` counts what isn't written;
+    `touched` are the units whose ledger row has to be written.
     """
 
     new: Records
     changed: Records
     vanished: Records
     stays: Records
+    conflicts: Records
     same: int
     touched: NDArray[np.int32]
 
     def __bool__(self) -> bool:
-        return bool(len(self.new) or len(self.changed) or len(self.vanished))
+        return bool(len(self.touched))
 
 
 class Statements(Protocol):
@@ -103,6 +105,14 @@ class Ledger:
             for subject, sheet, digest, first, last, records in rows
             if subject in wanted
         }
+
+    def others(self, subjects: Iterable[str]) -> Records:
+        """What other streams and studies say of these patients; a fact stands while any of them says it."""
+        wanted = set(subjects)
+        rows = self.connection.execute(
+            f"SELECT subject, records FROM {self.table} WHERE NOT (study = ? AND stream = ?)", (self.study, self.stream)
+        )
+        return unpack([(-1, records) for subject, records in rows if subject in wanted])
 
     def holds(self) -> dict[str, int]:
         """How many records are held of each sheet, all patients together."""
@@ -190,8 +200,12 @@ def digest_bytes(digests: NDArray[np.uint64]) -> list[bytes]:
     return [data[i : i + 8] for i in range(0, len(data), 8)]
 
 
-def compare(records: Records, scope: Scope, held: Mapping[Unit, Held]) -> Difference:
-    """The difference between what a run made and what the ledger holds, unit by unit; an unchanged one isn't opened."""
+def compare(records: Records, scope: Scope, held: Mapping[Unit, Held], others: Records) -> Difference:
+    """The difference between what a run made and what the ledger holds, unit by unit; an unchanged one isn't opened.
+
+    Arguments: `others` is what other streams hold of the same patients: what they say alike is written once, what they
+    say differently stays as they say it, and what only this stream takes back stands.
+    """
     digests = digest_bytes(unit_digests(records, len(scope.units)))
     nothing = b"\x00" * len(digests[0]) if digests else b""
     opened = [n for n, unit in enumerate(scope.units) if (held[unit].digest if unit in held else nothing) != digests[n]]
@@ -211,7 +225,22 @@ def compare(records: Records, scope: Scope, held: Mapping[Unit, Held]) -> Differ
     new, changed, vanished = mine.take(~known), again.take(differs), theirs.take(gone & ~kept)
     stays = concatenate([again.take(~differs).with_hashes(old.hash[~differs]), theirs.take(kept)])
     touched = np.unique(np.concatenate([new.unit, changed.unit, vanished.unit])).astype(np.int32)
-    return Difference(new, changed, vanished, stays, len(records) - len(new) - len(changed), touched)
+    new, alike, against = _beside(new, others)
+    changed, alike_again, against_again = _beside(changed, others)
+    conflicts = concatenate([against, against_again])
+    stays = concatenate([stays, alike, alike_again, conflicts])
+    vanished = vanished.take(find(vanished, others) < 0)
+    return Difference(new, changed, vanished, stays, conflicts, len(records) - len(new) - len(changed), touched)
+
+
+def _beside(records: Records, others: Records) -> tuple[Records, Records, Records]:
+    """Records that only this stream says, those that another says alike, and those that another says differently."""
+    match = find(records, others)
+    shared = match >= 0
+    theirs = others.take(match[shared])
+    mine = records.take(shared).with_integers(theirs.integer)
+    alike = mine.hash == theirs.hash
+    return records.take(~shared), mine.take(alike), mine.take(~alike).with_hashes(theirs.hash[~alike])
 
 
 def find(records: Records, known: Records) -> NDArray[np.int64]:

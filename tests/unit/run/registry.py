@@ -21,7 +21,7 @@ from caseweave.shapes.omop import omop_shapes
 from caseweave.spec.loader import load_study
 from caseweave.targets.ledger import Ledger, unpack
 from caseweave.targets.omop.ddl import VOCABULARY_TABLES
-from caseweave.targets.records import text_ids
+from caseweave.targets.records import concatenate, text_ids
 
 STUDY = Path(__file__).parents[2] / "fixtures" / "registry"
 TODAY = datetime.date(2024, 1, 1)
@@ -141,7 +141,9 @@ def omop(folder: Path, study: str = "registry") -> dict[str, dict[str, Any]]:
 def _rows(database: Answers, study: str) -> Iterator[tuple[str, dict[str, Any]]]:
     tables = list(omop_shapes("5.4", imaging=True).tables.values())
     ledger = HeldLedger(database, "caseweave_ledger", study, "main")
-    records = unpack([(0, held.records) for held in ledger.read(ledger.subjects()).values()])
+    subjects = ledger.subjects()
+    mine = unpack([(0, held.records) for held in ledger.read(subjects).values()])
+    records = concatenate([mine, ledger.others(subjects)])
     fact_of = {
         (tables[kind].name, number): f"{text}.{place}"
         for kind, number, text, place in zip(records.kind.tolist(), records.integer.tolist(), text_ids(records.ids),

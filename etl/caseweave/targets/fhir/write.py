@@ -115,7 +115,7 @@ class FhirWriter:
         """What the ledger lacks or holds differently."""
         self.kind_of = ledger.kinds(self.kinds())
         held = ledger.read(self.scope.subjects)
-        return compare(self.records(), self.scope, held)
+        return compare(self.records(), self.scope, held, ledger.others(self.scope.subjects))
 
     def write(self, folder: Path, ledger: Ledger, change: Difference) -> Counter[str]:
         """Bring the files of a folder to what the run says; the caller commits the ledger's database."""

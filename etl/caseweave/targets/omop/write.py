@@ -159,10 +159,11 @@ class OmopWriter:
 
     def compare(self, ledger: Ledger) -> Difference:
         """Say what has to happen; comes before anything else is asked of the builder, which has to know who is held."""
-        self.held = ledger.read(self.scope.subjects)
-        self.builder.held_persons, self.builder.frozen = self.persons(self.held), self.scope.frozen
+        self.held, others = ledger.read(self.scope.subjects), ledger.others(self.scope.subjects)
+        self.builder.held_persons = self.persons(self.held, others)
+        self.builder.frozen = self.scope.frozen
         self.made = self.records()
-        return compare(self.made, self.scope, self.held)
+        return compare(self.made, self.scope, self.held, others)
 
     def write(self, database: Database, ledger: Ledger, change: Difference) -> None:
         """Bring the database to what the run says; the caller commits."""
@@ -196,12 +197,17 @@ class OmopWriter:
                 column = FOUND_BY.get(name) or str(self.tables[self.kind_of[name]].id_column)
                 database.delete(name, column, np.unique(stale).tolist())
 
-    def persons(self, held: Mapping[Unit, Held]) -> dict[str, int]:
-        """The integers of patients whom the database knows."""
+    def persons(self, held: Mapping[Unit, Held], others: Records) -> dict[str, int]:
+        """The integers of patients whom the database knows: from other streams by their fact ids, from this by name."""
+        kind = self.kind_of["person"]
+        elsewhere = others.take(others.kind == kind)
+        numbers = {raw.tobytes(): number for raw, number in zip(elsewhere.ids, elsewhere.integer.tolist(), strict=True)}
+        subjects = zip(self.builder.facts.subjects, self.patients, strict=True)
+        known = {name: numbers[raw.tobytes()] for name, raw in subjects if raw.tobytes() in numbers}
         units = sorted(held)
-        records = unpack([(n, held[unit].records) for n, unit in enumerate(units)])
-        found = records.take(records.kind == self.kind_of["person"])
-        return {units[n][0]: number for n, number in zip(found.unit.tolist(), found.integer.tolist(), strict=True)}
+        here = unpack([(n, held[unit].records) for n, unit in enumerate(units)])
+        here = here.take(here.kind == kind)
+        return known | {units[n][0]: one for n, one in zip(here.unit.tolist(), here.integer.tolist(), strict=True)}
 
     def give_integers(
         self, database: Database, records: Records, change: Difference, held: Mapping[Unit, Held]
@@ -218,6 +224,7 @@ class OmopWriter:
         new = change.new.with_integers(allocate(change.new, above))
         integers.put(new)
         integers.put(change.changed)
+        integers.put(change.stays.take(change.stays.batch >= 0))
         self.put_persons(new, integers)
         if held:
             # rows that stay are pointed to by rows that come: their integers are the ledger's
