@@ -103,6 +103,15 @@ class FhirRenderer:
             found.append(Compiled(rendering, tree, suffix, frozenset(slots_of(tree.root))))
         return found
 
+    def untold(self, number: int) -> dict[str, Mask]:
+        """The facts of a batch without any resource, under the reason by name."""
+        batch = self.facts.batches[number]
+        rest = self.main[number] < 0
+        if not rest.any():
+            return {}
+        because = batch.settings["because"] if "fhir" in (batch.settings["without"] or ()) else ""  # type: ignore[operator]
+        return {str(because or batch.pattern.fhir_because or f"rule of pattern {batch.pattern.name}"): rest}
+
     def columns(self, batch: FactBatch) -> dict[str, SlotColumn]:
         """The slots of a batch, links among them as present or absent."""
         links = {name: SlotColumn((link.index >= 0).astype(np.int32), PRESENT) for name, link in batch.links.items()}

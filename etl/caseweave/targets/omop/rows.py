@@ -14,6 +14,9 @@ from caseweave.targets.omop.concepts import DOMAIN_TABLES
 from caseweave.targets.omop.fill import Built, ColumnFiller, OmopSettings
 from caseweave.values.types import Missing
 
+RULE = "rule of pattern"
+UNEXPLAINED = "unexplained"
+
 
 @dataclass
 class OmopBuilder:
@@ -22,7 +25,7 @@ class OmopBuilder:
     facts: Facts
     settings: OmopSettings
     built: dict[int, list[Built]] = field(default_factory=dict)
-    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reasons: dict[int, list[tuple[str, Mask]]] = field(default_factory=dict)
     mains: dict[int, Indices] = field(default_factory=dict)
     frozen: frozenset[int] = frozenset()
     held_persons: Mapping[str, int] = field(default_factory=dict)
@@ -38,9 +41,9 @@ class OmopBuilder:
             without = batch.settings["without"]
             assert isinstance(without, frozenset)
             renderings = () if "omop" in without else batch.pattern.omop
-            if not renderings and len(batch):
+            if not renderings:
                 reason = str(batch.settings["because"] or batch.pattern.omop_because)
-                self.left_out[(batch.statement, reason)] += len(batch)
+                self.reasons[number] = [(reason, np.ones(len(batch), dtype=bool))]
             for place, rendering in enumerate(renderings):
                 self.built[number].extend(RowBuilder(self, number, batch, place, rendering).build())
         return self.built[number]
@@ -54,6 +57,27 @@ class OmopBuilder:
             found[built.mask] = built.rendering
         self.mains[number] = found
         return found
+
+    def untold(self, number: int) -> dict[str, Mask]:
+        """The facts of a batch without any row, each under one reason by name."""
+        rest = self.main(number) < 0
+        found: dict[str, Mask] = {}
+        # the rule of one rendering comes last: of a fact that another wanted and couldn't have, that is the reason
+        for reason, mask in sorted(self.reasons.get(number, ()), key=lambda one: one[0].startswith(RULE)):
+            here = rest & mask
+            if here.any():
+                found[reason] = here | found.get(reason, np.zeros(len(here), dtype=bool))
+            rest = rest & ~mask
+        return {**found, UNEXPLAINED: rest} if rest.any() else found
+
+    @property
+    def left_out(self) -> Counter[tuple[str, str]]:
+        """How many facts OMOP doesn't tell, by statement and reason."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for number, batch in enumerate(self.facts):
+            for reason, mask in self.untold(number).items():
+                counts[batch.statement, reason] += int(mask.sum())
+        return counts
 
     def people(self) -> Mask:
         """Which subjects have a row in PERSON, of this run or held: without a year of birth nobody has (DESIGN 2)."""
@@ -82,7 +106,7 @@ class RowBuilder(ColumnFiller):
         settings, size = self.builder.settings, len(self.batch)
         name = self.batch.pattern.name
         mask = holds(self.rendering.when, self.slots, size, settings.presence)
-        self.leave_out(~mask, f"rule of pattern {name}")
+        self.leave_out(~mask, f"{RULE} {name}")
         if "value" in self.slots:
             missing = np.array([isinstance(value, Missing) for value in self.slots["value"].values])
             absent = missing[self.slots["value"].codes]
@@ -110,9 +134,8 @@ class RowBuilder(ColumnFiller):
         return found
 
     def leave_out(self, mask: Mask, reason: str) -> None:
-        count = int(mask.sum())
-        if count:
-            self.builder.left_out[(self.batch.statement, reason)] += count
+        if mask.any():
+            self.builder.reasons.setdefault(self.number, []).append((reason, mask))
 
     def tables(self, mask: Mask) -> list[tuple[str, Mask]]:
         """Which table each fact's row goes to: named, or by the domain of the concept."""
