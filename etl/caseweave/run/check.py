@@ -67,5 +67,5 @@ def check(
                 content["checks"] = write_checks(workspace.private, conversion, options.today or datetime.date.today())
             content["timings_s"] = dict(clock.seconds)
             write_json(workspace.root / "check.json", content)
-            hand_back(workspace, conversion, asked)
+            hand_back(workspace, conversion, asked, checked=True)
     return Outcome(content, 1 if content["findings"]["error"] else 0)

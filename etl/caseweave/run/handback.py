@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,19 +13,26 @@ from pathlib import Path
 from caseweave.issues import Finding
 from caseweave.plan.queries import is_queries
 from caseweave.quality.annotate import CLOSED, PROPOSED, UPDATED, Mark, Query, Unpatchable, annotate, fresh_workbook
+from caseweave.quality.report import measure, page
 from caseweave.run.convert import Conversion
 from caseweave.run.queries import Asked, Record, file_stem, write_queries
 from caseweave.run.workspace import Workspace
+from caseweave.terms.presence import presence
 from caseweave.values.grid import Source
+from caseweave.version import __version__
 
 _PROTECTED = b"\xd0\xcf\x11\xe0"  # an encrypted workbook lies in an OLE container
 PATCHED = ("xlsx", "xlsm", "xltx", "xltm")
 _ORDER = {UPDATED: 0, PROPOSED: 1, "New": 2, CLOSED: 3}
 
 
-def hand_back(workspace: Workspace, conversion: Conversion, asked: Asked) -> None:
-    """Write the queries and, of each source that has some, the annotated workbook, all into private/."""
+def hand_back(workspace: Workspace, conversion: Conversion, asked: Asked, *, checked: bool = False) -> None:
+    """Write the report, and into private/ the queries and, of each source that has some, the annotated workbook.
+
+    Arguments: `checked`, whether nothing was loaded.
+    """
     write_queries(workspace, asked)
+    _write(workspace.root / "report.html", report_page(conversion, asked, checked=checked).encode())
     names = _names(asked.sources)
     for source in asked.sources:
         stem = file_stem(source.path)
@@ -32,6 +41,19 @@ def hand_back(workspace: Workspace, conversion: Conversion, asked: Asked) -> Non
             content, ending = annotated(source, conversion, mine, asked)
             if content:
                 _write(workspace.private / f"{names[source.alias]}.annotated{ending}", content)
+
+
+def report_page(conversion: Conversion, asked: Asked, *, checked: bool = False) -> str:
+    """The report of a conversion as HTML."""
+    return page(
+        measure(conversion.study, conversion.applied, presence()),
+        conversion.balance,
+        [(one.alias, conversion.rows_of(one.alias)) for one in asked.sources],
+        concepts=conversion.concepts(),
+        queries=Counter(one.status for one in asked.records.values()),
+        made=f"{datetime.date.today().isoformat()}, Caseweave {__version__}",
+        checked=checked,
+    )
 
 
 def _names(sources: Sequence[Source]) -> dict[str, str]:
