@@ -9,7 +9,7 @@ import numpy as np
 from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.variants import once_per_combination
 from caseweave.spec.evaluate import Answer, Presence, evaluate, to_value, truth
-from caseweave.spec.expression import Expression, names
+from caseweave.spec.expression import Binary, Expression, names
 from caseweave.values.types import Value
 
 
@@ -34,6 +34,10 @@ def holds(expression: Expression | None, columns: Mapping[str, SlotColumn], size
     """
     if expression is None:
         return np.ones(size, dtype=bool)
+    if isinstance(expression, Binary) and expression.operator in ("and", "or"):
+        # each side by itself: it has fewer combinations than both together
+        left, right = (holds(one, columns, size, presence) for one in (expression.left, expression.right))
+        return left & right if expression.operator == "and" else left | right
     answers, which = _answers(expression, columns, size, presence)
     return np.asarray([truth(answer) is True for answer in answers], dtype=np.bool_)[which]
 

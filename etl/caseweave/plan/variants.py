@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,25 @@ def _number(mixed: NDArray[np.int64]) -> NDArray[np.int64]:
     seen = np.zeros(span, dtype=np.int64)
     seen[mixed] = 1
     return (np.cumsum(seen) - 1)[mixed]
+
+
+@dataclass
+class OncePerValues(Generic[T]):
+    """Answers kept for each list of distinct values: columns that share theirs, as most dates do, ask once.
+
+    >>> kept, values = OncePerValues[int](), [3, 4]
+    >>> [kept.get(values, "sum", lambda: sum(values)) for _ in range(2)]
+    [7, 7]
+    """
+
+    answers: dict[tuple[int, Hashable], tuple[Sequence[object], T]] = field(default_factory=dict)
+
+    def get(self, values: Sequence[object], question: Hashable, answer: Callable[[], T]) -> T:
+        """The answer to a question about a list, which is kept with it, so that its id is nobody else's."""
+        key = (id(values), question)
+        if key not in self.answers:
+            self.answers[key] = (values, answer())
+        return self.answers[key][1]
 
 
 def once_per_combination(columns: Sequence[Indices], size: int, answer: Callable[..., T]) -> tuple[list[T], Indices]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from caseweave.identity.factids import letters
 from caseweave.plan.conditions import holds
 from caseweave.plan.facts import FactBatch, Facts, Indices, Mask, SlotColumn
-from caseweave.plan.variants import combine
+from caseweave.plan.variants import OncePerValues, combine
 from caseweave.shapes.fhir import FhirShapes
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.pattern import Claim, Rendering
@@ -34,7 +34,7 @@ from caseweave.values.types import Boolean, Code, Value
 
 STUDY_TAG = "urn:caseweave:study"
 PRESENT: tuple[Value | None, ...] = (None, Boolean(True))
-BLOCK = 16384  # resources rendered at a time: their text stays in the cache
+BLOCK = 4096  # resources rendered at a time: their text stays in the cache
 Column = Callable[[Indices], list[bytes]]
 
 
@@ -75,7 +75,7 @@ class FhirRenderer:
     compiled: list[list[Compiled]] = field(init=False)
     emitted: list[list[Mask]] = field(init=False)
     main: list[Indices] = field(init=False)
-    _written: dict[tuple[int, str], NDArray[np.object_]] = field(init=False, default_factory=dict)
+    _written: OncePerValues[NDArray[np.object_]] = field(init=False, default_factory=OncePerValues)
 
     def __post_init__(self) -> None:
         self.compiled = [self._compile(batch) for batch in self.facts]
@@ -118,12 +118,13 @@ class FhirRenderer:
         return {**batch.slots, **links}
 
     def written(self, values: Sequence[Value | None], fhir_type: str) -> NDArray[np.object_]:
-        """The distinct values of a slot as JSON; slots of many statements share theirs."""
-        key = (id(values), fhir_type)
-        if key not in self._written:
-            found = [one or b"null" for one in fragments(values, fhir_type, self.settings.coder)]
-            self._written[key] = np.array(found, dtype=object)
-        return self._written[key]
+        """The distinct values of a slot as JSON."""
+
+        def write() -> NDArray[np.object_]:
+            found = fragments(values, fhir_type, self.settings.coder)
+            return np.array([one or b"null" for one in found], dtype=object)
+
+        return self._written.get(values, fhir_type, write)
 
     def resources(
         self, number: int, chosen: Indices | None = None, place: int | None = None, sample: bool = False

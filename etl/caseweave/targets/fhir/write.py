@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from caseweave.plan.facts import FactBatch, SlotColumn
+from caseweave.plan.variants import OncePerValues
 from caseweave.targets.fhir.render import Compiled, FhirRenderer
 from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, pack
 from caseweave.targets.records import (
@@ -41,6 +42,7 @@ class FhirWriter:
     key: bytes
     scope: Scope
     kind_of: Mapping[str, int] = field(default_factory=dict)
+    hashed: OncePerValues[Hashes] = field(default_factory=OncePerValues)
 
     def __post_init__(self) -> None:
         self.ids = [batch.ids for batch in self.renderer.facts]
@@ -103,9 +105,11 @@ class FhirWriter:
         return total
 
     def slot_hashes(self, name: str, slot: SlotColumn) -> Hashes:
-        return hash_values(
-            self.key, name, [None if value is None else (value, self.said(value)) for value in slot.values]
-        )
+        def hashes() -> Hashes:
+            said = [None if value is None else (value, self.said(value)) for value in slot.values]
+            return hash_values(self.key, name, said)
+
+        return self.hashed.get(slot.values, name, hashes)
 
     def said(self, value: Value) -> tuple[object, ...]:
         coder = self.renderer.settings.coder

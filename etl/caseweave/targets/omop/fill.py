@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 from caseweave.errors import MappingError
 from caseweave.plan.conditions import computed
 from caseweave.plan.facts import FactBatch, Facts, Indices, Mask, SlotColumn
-from caseweave.plan.variants import once_per_combination
+from caseweave.plan.variants import OncePerValues, once_per_combination
 from caseweave.shapes.omop import OmopShapes, Table
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.expression import parse
@@ -68,10 +68,13 @@ class Linked(Protocol):
     facts: Facts
     settings: OmopSettings
     built: dict[int, list[Built]]
+    dates: OncePerValues[Sequence[Scalar]]
 
     def batch(self, number: int) -> list[Built]: ...
     def main(self, number: int) -> Indices: ...
     def people(self) -> Mask: ...
+    @property
+    def pseudonyms(self) -> Sequence[Value | None]: ...
 
 
 @dataclass
@@ -91,7 +94,7 @@ class ColumnFiller:
         }
         size = len(self.batch)
         self.slots: dict[str, SlotColumn] = {**self.batch.slots, **links}
-        self.slots["pseudonym"] = SlotColumn(self.batch.subjects + 1, [None, *map(Text, self.builder.facts.subjects)])
+        self.slots["pseudonym"] = SlotColumn(self.batch.subjects + 1, self.builder.pseudonyms)
         anchor = self.builder.settings.anchor
         if anchor is not None:
             year = Integer(anchor.year)  # no unit: years less an age in years
@@ -197,19 +200,22 @@ class ColumnFiller:
 
     def dates(self, table: Table, value: object) -> Column:
         anchor = self.builder.settings.anchor
-        write: Callable[[Value], Scalar] = last_day if table.name == "death" else first_day
+        death = table.name == "death"
+        write: Callable[[Value], Scalar] = last_day if death else first_day
         if anchor is not None:
             write = after_anchor(anchor)
-        values = value if isinstance(value, list) else [value]
-        column = lookup(self.slot(values[0]), write)
-        codes, dates = column.codes.copy(), list(column.values)
-        for one in values[1:]:
-            other = lookup(self.slot(one), write)
-            codes = np.where(~Lookup(codes, dates).filled(), other.codes + len(dates), codes).astype(np.int32)
-            dates.extend(other.values)
-        if anchor is not None and table.name != "death":
-            dates = [one or anchor.isoformat() for one in dates]
-        return Lookup(codes, dates)
+
+        def days(one: object) -> Lookup:
+            slot = self.slot(one)
+            return Lookup(slot.codes, self.builder.dates.get(slot.values, death, lambda: lookup(slot, write).values))
+
+        column, *others = map(days, value if isinstance(value, list) else [value])
+        for other in others:
+            codes = np.where(column.filled(), column.codes, other.codes + len(column.values)).astype(np.int32)
+            column = Lookup(codes, [*column.values, *other.values])
+        if anchor is not None and not death:
+            column = Lookup(column.codes, [one or anchor.isoformat() for one in column.values])
+        return column
 
     def value(self, table: Table, value: object) -> dict[str, Column]:
         slot, concepts = self.slot(value), self.builder.settings.concepts

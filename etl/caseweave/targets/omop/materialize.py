@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.plan.facts import Indices
+from caseweave.plan.variants import OncePerValues
 from caseweave.shapes.omop import Table
 from caseweave.targets.omop.columns import Column, Constant, Lookup, Scalar
 from caseweave.targets.omop.fill import Built
@@ -30,7 +31,7 @@ class RowMaker:
     builder: OmopBuilder
     integers: IntegerMap
     null: float | None = None
-    looked: dict[int, Objects] = field(default_factory=dict)
+    objects: OncePerValues[Objects] = field(default_factory=OncePerValues)
 
     def columns(self, table: Table, key: str | None, records: Records) -> list[str]:
         """The columns of a table that hold something in any of these records; `key` is the one that the run numbers."""
@@ -65,15 +66,14 @@ class RowMaker:
             case Constant(value):
                 return self.null if value is None else value
             case Lookup(codes, values):
-                if id(values) not in self.looked:
-                    self.looked[id(values)] = np.array(
-                        [self.null if value is None else value for value in values], dtype=object
-                    )
-                return self.looked[id(values)][codes[facts]]
+                return self.objects.get(values, "", lambda: self.without_none(values))[codes[facts]]
         found = self.integers.follow(column, facts)
         cells = found.astype(object)
         cells[found == 0] = self.null
         return cells
+
+    def without_none(self, values: Sequence[Scalar]) -> Objects:
+        return np.array([self.null if value is None else value for value in values], dtype=object)
 
 
 def _is_null(column: Column) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from caseweave.plan.conditions import holds
 from caseweave.plan.facts import Facts, Indices, Mask
+from caseweave.plan.variants import OncePerValues
+from caseweave.targets.omop.columns import Scalar
 from caseweave.targets.omop.concepts import DOMAIN_TABLES
 from caseweave.targets.omop.fill import Built, ColumnFiller, OmopSettings
-from caseweave.values.types import Missing
+from caseweave.values.types import Missing, Text, Value
 
 RULE = "rule of pattern"
 UNEXPLAINED = "unexplained"
@@ -30,6 +33,12 @@ class OmopBuilder:
     frozen: frozenset[int] = frozenset()
     held_persons: Mapping[str, int] = field(default_factory=dict)
     persons: Mask | None = None
+    dates: OncePerValues[Sequence[Scalar]] = field(default_factory=OncePerValues)
+
+    @cached_property
+    def pseudonyms(self) -> list[Value | None]:
+        """The distinct values of every batch's pseudonyms."""
+        return [None, *map(Text, self.facts.subjects)]
 
     def batch(self, number: int) -> list[Built]:
         """The rows of one batch; raises MappingError where a pattern names what the CDM doesn't have."""

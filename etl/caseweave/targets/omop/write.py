@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.plan.facts import Indices
+from caseweave.plan.variants import OncePerValues
 from caseweave.shapes.omop import OmopShapes, Table
 from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, find, pack, unpack
 from caseweave.targets.omop.columns import Column, Constant, Lookup, Person, Reference
@@ -71,6 +72,7 @@ class OmopWriter:
     key: bytes
     scope: Scope
     written: Counter[str] = field(default_factory=Counter)
+    hashed: OncePerValues[Hashes] = field(default_factory=OncePerValues)
 
     def __post_init__(self) -> None:
         self.kind_of = {name: number for number, name in enumerate(self.builder.settings.shapes.tables)}
@@ -115,7 +117,7 @@ class OmopWriter:
             case Constant(value):
                 return np.broadcast_to(hash_values(self.key, name, [value]), len(facts))
             case Lookup(codes, values):
-                return hash_values(self.key, name, values)[codes[facts]]
+                return self.hashed.get(values, name, lambda: hash_values(self.key, name, values))[codes[facts]]
             case Person():
                 salt = hash_values(self.key, name, ["person"]) | np.uint64(1)
                 with np.errstate(over="ignore"):
