@@ -48,6 +48,7 @@ def describe_check(content: Mapping[str, Any], root: Path, exit_code: int) -> st
         "",
         *_read(content),
         entry("Concepts", _concepts(content["concepts"])),
+        *_checks(content, root),
         *_findings(content["findings"], root),
         "",
         entry(
@@ -56,6 +57,20 @@ def describe_check(content: Mapping[str, Any], root: Path, exit_code: int) -> st
         ),
     ]
     return "\n".join(lines)
+
+
+def _checks(content: Mapping[str, Any], root: Path) -> list[str]:
+    """The list of all checks in a few lines, where it was asked for."""
+    found = content.get("checks")
+    if not found:
+        return []
+    unmade = f"; {number(found['not_run'])} could not run, the column isn't there" if found["not_run"] else ""
+    made, failed = number(found["made"]), number(found["failed"])
+    lines = [entry("Checks", f"{made} made, {failed} failed{unmade}: {root / 'private' / 'checks.csv'}")]
+    if found["scores"]:
+        scores = ", ".join(f"{sheet} {score:.4f}" for sheet, score in found["scores"].items())
+        lines.append(entry("Scores", scores))
+    return lines
 
 
 def _database(manifest: Mapping[str, Any], root: Path) -> str:

@@ -37,7 +37,7 @@ def write(draft: Draft, name: str, *, mend: bool = False) -> Written:
     ['study.yaml', 'trial.yaml']
 
     Arguments: `name` of the study; `mend` lets a check that asks of every row take the condition that the dictionary
-    gives, and leaves out conditions that can never be true.
+    gives.
     """
     return _Writer(draft, name, mend).write()
 

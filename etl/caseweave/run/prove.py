@@ -7,7 +7,7 @@ from pathlib import Path
 
 from caseweave.errors import MappingError
 from caseweave.plan.lint import LintFinding, knowledge, lint
-from caseweave.quality.rules import rules_of
+from caseweave.quality.rules import checks_of, rules_of
 from caseweave.run.examples import example_runner
 from caseweave.run.templates import compile_check
 from caseweave.spec.loader import load_study
@@ -25,11 +25,11 @@ def prove(name: str, *, studies: Sequence[Path] = (), vocabulary: Path | None = 
     """
     try:
         study = load_study(name, studies=studies)
-        rules = rules_of(study)
+        rules, checks = rules_of(study), checks_of(study)
     except MappingError as error:
         data = error.data
         return [LintFinding(data["file"], data["line"], "not-loaded", "error", f"{data['problem']}.", error.way_out)]
     terms = open_terms(vocabulary)
-    found = lint(study, knowledge(study, terms), example_runner(terms), rules)
+    found = lint(study, knowledge(study, terms), example_runner(terms), rules, checks)
     # what lint has seen already would stop the compiler, or come out twice
     return found if any(one.severity == "error" for one in found) else [*compile_check(study, terms), *found]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from caseweave.errors import MappingError
 from caseweave.issues import SEVERITIES
+from caseweave.plan.lint.checklist import CellCheck, checklist, coded_two_ways
 from caseweave.plan.lint.claims import claims
 from caseweave.plan.lint.codes import codes
 from caseweave.plan.lint.examples import Outcome, RunExample, examples
@@ -16,13 +17,36 @@ from caseweave.plan.lint.rules import RowRule, coherence, condition, rules
 from caseweave.plan.lint.study import whole
 from caseweave.spec.models import Study
 
-__all__ = ["PASSES", "Knowledge", "LintFinding", "Outcome", "RowRule", "RunExample", "condition", "knowledge", "lint"]
+__all__ = [
+    "PASSES",
+    "CellCheck",
+    "Knowledge",
+    "LintFinding",
+    "Outcome",
+    "RowRule",
+    "RunExample",
+    "condition",
+    "knowledge",
+    "lint",
+]
 
-PASSES: tuple[Callable[[Knowledge], Iterator[LintFinding]], ...] = (whole, codes, rules, fhir, claims, omop)
+PASSES: tuple[Callable[[Knowledge], Iterator[LintFinding]], ...] = (
+    whole,
+    codes,
+    rules,
+    coded_two_ways,
+    fhir,
+    claims,
+    omop,
+)
 
 
 def lint(
-    study: Study, known: Knowledge | None = None, run: RunExample | None = None, given: Iterable[RowRule] = ()
+    study: Study,
+    known: Knowledge | None = None,
+    run: RunExample | None = None,
+    given: Iterable[RowRule] = (),
+    asked: Iterable[CellCheck] = (),
 ) -> list[LintFinding]:
     """Find the faults of a study that loads: each once, by file and line, errors before warnings.
 
@@ -31,12 +55,13 @@ def lint(
     []
 
     Arguments: `known`, the shapes and vocabularies to measure it against, else those that Caseweave ships; `run`
-    executes one example, without it they are not run; `given`, the study's rules of coherence. A study that doesn't
-    load raises MappingError before this.
+    executes one example, without it they are not run; `given`, the study's rules of coherence; `asked`, the checks of
+    single fields that stand beside them. A study that doesn't load raises MappingError before this.
     """
     measure = known or knowledge(study)
     found = {finding for one in PASSES for finding in _told(one(measure))}
     found.update(coherence(measure, given))
+    found.update(checklist(measure, asked))
     if run is not None:
         found.update(examples(study, run))
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one))

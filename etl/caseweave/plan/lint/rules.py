@@ -108,14 +108,23 @@ def condition(
     """
     wrong = list(compared(expression, fields, file, line))
     yield from wrong
-    numbers, texts = literals([expression])
-    samples = {
-        name: of_field(known.study, fields[name], numbers, texts) for name in names(expression) if name in fields
-    }
-    answer = can_hold(expression, samples, known.presence)
-    if answer is None or wrong:
+    answer = None if wrong else _can_hold(known, expression, fields)
+    if answer is None:
         return
     holds, fails = answer
+    alternatives = _alternatives(expression)
+    if holds and len(alternatives) > 1:
+        for part in alternatives:
+            alone = _can_hold(known, part, fields)
+            if alone is not None and not alone[0]:
+                yield LintFinding(
+                    file,
+                    line,
+                    "never-holds",
+                    "error",
+                    f"one of the alternatives in {what} can never hold: {part}",
+                    "Correct the comparison, or leave the alternative out.",
+                )
     if not holds:
         yield LintFinding(
             file,
@@ -127,6 +136,22 @@ def condition(
         )
     elif not fails:
         yield LintFinding(file, line, "always-holds", "warning", f"{what} always holds: {expression}", "Leave it out.")
+
+
+def _can_hold(known: Knowledge, expression: Expression, fields: Mapping[str, Field]) -> tuple[bool, bool] | None:
+    """Whether a condition can hold and can fail, whatever the fields hold; None where that can't be told."""
+    numbers, texts = literals([expression])
+    samples = {
+        name: of_field(known.study, fields[name], numbers, texts) for name in names(expression) if name in fields
+    }
+    return can_hold(expression, samples, known.presence)
+
+
+def _alternatives(expression: Expression) -> list[Expression]:
+    """The conditions that `or` joins, whatever else stands around it."""
+    if isinstance(expression, Binary) and expression.operator == "or":
+        return [*_alternatives(expression.left), *_alternatives(expression.right)]
+    return [expression]
 
 
 def compared(expression: Expression, fields: Mapping[str, Field], file: str, line: int) -> Iterator[LintFinding]:
