@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,16 @@ class Postgres:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server of this test session, made by initdb and taken away at the end."""
+    with running("-c fsync=off") as server:
+        yield server
+
+
+@contextmanager
+def running(settings: str = "") -> Iterator[Postgres]:
+    """Start a server of its own and take it away afterwards.
+
+    Arguments: `settings` as the command line of `postgres` has them.
+    """
     binaries = _binaries()
     require(binaries, "PostgreSQL (initdb, pg_ctl) is not installed")
     assert binaries is not None
@@ -81,7 +92,7 @@ def postgres() -> Iterator[Postgres]:
         ]
         access = ["--auth-local=trust", "--auth-host=scram-sha-256"]
         _run([*prefix, str(binaries / "initdb"), *made, *access], home)
-        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={home} -c fsync=off"
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={home} {settings}"
         control = [*prefix, str(binaries / "pg_ctl"), "-D", str(home / "data"), "-w", "-t", str(SECONDS)]
         _run([*control, "-o", options, "-l", str(home / "log"), "start"], home)
         try:

@@ -108,11 +108,12 @@ class Ledger:
 
     def others(self, subjects: Iterable[str]) -> Records:
         """What other streams and studies say of these patients; a fact stands while any of them says it."""
-        wanted = set(subjects)
+        among, argument = self.among(subjects)
         rows = self.connection.execute(
-            f"SELECT subject, records FROM {self.table} WHERE NOT (study = ? AND stream = ?)", (self.study, self.stream)
+            f"SELECT records FROM {self.table} WHERE NOT (study = ? AND stream = ?) AND {among}",
+            (self.study, self.stream, argument),
         )
-        return unpack([(-1, records) for subject, records in rows if subject in wanted])
+        return unpack([(-1, records) for (records,) in rows])
 
     def holds(self) -> dict[str, int]:
         """How many records are held of each sheet, all patients together."""

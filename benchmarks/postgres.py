@@ -1,0 +1,182 @@
+"""Rows into PostgreSQL: ours with integers, merge and ledger, COPY alone into the same tables, and pandas.to_sql.
+
+    python -m benchmarks.postgres --patients 3000
+
+Each round makes its databases anew and takes all ways one after the other; the best of each counts. A server
+of its own is started, with PostgreSQL's own settings (fsync on).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from tests.services.postgres import running
+
+from benchmarks import national
+from caseweave.identity.keyfile import temporary_key
+from caseweave.run.convert import Conversion, convert, write_to
+from caseweave.shapes.omop import OmopShapes
+from caseweave.sources import read_sources
+from caseweave.spec.loader import load_study
+from caseweave.targets.omop.copying import CopyText
+from caseweave.targets.omop.ddl import VOCABULARY_TABLES, parents_first
+from caseweave.targets.omop.postgres import PostgresDatabase
+from caseweave.targets.omop.server import create_cdm
+from caseweave.targets.omop.sqlite import SqliteDatabase
+from caseweave.terms import open_terms
+
+Table = tuple[str, list[str], list[tuple[Any, ...]]]
+TO_SQL_ROWS = 20_000
+
+
+def made(patients: int) -> Conversion:
+    """A national registry's facts."""
+    study = load_study(national.STUDY)
+    sheets = {sheet.key: list(sheet.fields) for sheet in study.sheets}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "national.xlsx"
+        national.write(path, sheets, patients)
+        sources = read_sources([path])
+    return convert(study, sources, key=temporary_key("national"), terms=open_terms())
+
+
+def anew(conversion: Conversion) -> Conversion:
+    """The same facts, of which no row has been made yet."""
+    parts = (conversion.study, conversion.layout, conversion.applied, conversion.key, conversion.terms)
+    return Conversion(*parts, conversion.systems, conversion.cdm)
+
+
+def tables_of(conversion: Conversion, shapes: OmopShapes) -> list[Table]:
+    """All rows that a first load writes, the vocabulary first, parents before children."""
+    with SqliteDatabase(None, shapes) as database:
+        write_to(database, conversion)
+        found = []
+        for name in (*sorted(VOCABULARY_TABLES & shapes.tables.keys()), *parents_first(shapes)):
+            names = [one.name for one in shapes.tables[name].fields]
+            rows = database.select(f"SELECT {', '.join(map(_quoted, names))} FROM {name}")
+            if rows:
+                found.append((name, names, rows))
+    return found
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that some work takes."""
+    gc.collect()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def copy_alone(dsn: str, schema: str, tables: Sequence[Table]) -> float:
+    """COPY of text that is made beforehand, in one transaction; the vocabulary is there already, and not timed."""
+    texts = [(name, names, b"".join(iter(CopyText(rows).read, b""))) for name, names, rows in tables]
+    connection = psycopg2.connect(dsn)
+
+    def copy(wanted: bool) -> None:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL search_path TO {schema}")
+            for name, names, text in texts:
+                if (name in VOCABULARY_TABLES) is wanted:
+                    columns = ", ".join(map(_quoted, names))
+                    cursor.copy_expert(f"COPY {name} ({columns}) FROM STDIN", _Whole(text))
+
+    copy(True)
+    seconds = timed(lambda: copy(False))
+    connection.close()
+    return seconds
+
+
+class _Whole:
+    """A text as a file."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text, self.place = memoryview(text), 0
+
+    def read(self, size: int = -1) -> bytes:
+        # as large pieces as those of CopyText, so that neither way has more calls
+        piece = self.text[self.place : self.place + 500_000]
+        self.place += len(piece)
+        return bytes(piece)
+
+    readline = read
+
+
+def to_sql(dsn: str, schema: str, table: Table) -> tuple[int, float]:
+    """pandas.to_sql of some rows of the largest table; returns how many, and seconds."""
+    import pandas
+    from sqlalchemy import create_engine
+
+    name, names, rows = table
+    frame = pandas.DataFrame(rows[:TO_SQL_ROWS], columns=names)
+    engine = create_engine(dsn.replace("postgresql://", "postgresql+psycopg2://"))
+    seconds = timed(lambda: frame.to_sql(name, engine, schema=schema, if_exists="append", index=False))
+    engine.dispose()
+    return len(frame), seconds
+
+
+def ours(dsn: str, schema: str, conversion: Conversion) -> float:
+    """From facts to committed rows: rows made, compared, integers given, COPY, periods, ledger."""
+
+    def load() -> None:
+        with PostgresDatabase(dsn, conversion.omop.settings.shapes, schema) as database:
+            database.require(conversion.key)
+            write_to(database, conversion)
+
+    return timed(load)
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--patients", type=int, default=3000)
+    words.add_argument("--rounds", type=int, default=3)
+    given = words.parse_args()
+    conversion = made(given.patients)
+    shapes = conversion.omop.settings.shapes
+    tables = tables_of(anew(conversion), shapes)
+    count = sum(len(rows) for name, _, rows in tables if name not in VOCABULARY_TABLES)
+    largest = max((one for one in tables if one[0] not in VOCABULARY_TABLES), key=lambda one: len(one[2]))
+    print(f"{given.patients} patients, {count:,} rows, {len(conversion.applied.facts):,} facts", flush=True)
+    best: dict[str, float] = {}
+
+    def keep(name: str, rate: float) -> None:
+        best[name] = max(best.get(name, 0.0), rate)
+
+    with running() as server:
+        os.environ["PGPASSWORD"] = server.password
+        for number in range(given.rounds):
+            name = f"round{number}"
+            server.execute(f"CREATE DATABASE {name}")
+            dsn = server.dsn(name)
+            for schema in ("alone", "pandas", "ours"):
+                create_cdm(dsn, shapes, schema)
+            keep("COPY alone", count / copy_alone(dsn, "alone", tables))
+            first = ours(dsn, "ours", anew(conversion))
+            again = ours(dsn, "ours", anew(conversion))
+            keep("Caseweave, first", count / first)
+            keep("Caseweave, unchanged", count / again)
+            copy_alone(dsn, "pandas", [one for one in tables if one[0] != largest[0]])
+            rows, seconds = to_sql(dsn, "pandas", largest)
+            keep("pandas.to_sql", rows / seconds)
+            print(
+                f"round {number + 1}: first {first:.2f} s, unchanged {again:.2f} s = {again / first:.2f} of it",
+                flush=True,
+            )
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    for what, rate in sorted(best.items(), key=lambda one: -one[1]):
+        print(f"{what:22} {rate:10,.0f} rows/s   {rate / best['COPY alone']:5.2f} of COPY alone")
+
+
+if __name__ == "__main__":
+    main()
