@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import orjson
 
+from caseweave.targets.fhir.primitives import CONTROL, is_primitive_value
 from caseweave.terms.systems import System
 from caseweave.values.types import Code, Coding, Integer, Missing, Quantity, Text, Value
 
@@ -59,11 +59,11 @@ def _codings(value: Code, coder: Coder) -> orjson.Fragment:
 
 
 def _code(value: Code, coder: Coder) -> object:
-    return value.codings[0].code if value.codings else value.local
+    return value.codings[0].code if value.codings else None
 
 
 def _label(value: Code, coder: Coder) -> object:
-    return value.label or value.local or value.codings[0].code
+    return value.label or value.local or _code(value, coder)
 
 
 def decimal(number: str) -> orjson.Fragment:
@@ -95,8 +95,13 @@ def _whole(value: Quantity | Integer, least: int | None = None) -> int | None:
     return None if least is not None and number < least else number
 
 
-def _spelled(pattern: str) -> Callable[[Text, Coder], str | None]:
-    return lambda value, coder: value.text if re.fullmatch(pattern, value.text) else None
+def _plain(value: Text) -> str:
+    """A text without letters that FHIR and XML can't hold; the sign for an unknown one stands in their place."""
+    return CONTROL.sub("\ufffd", value.text)
+
+
+def _spelled(fhir_type: str) -> Callable[[Text, Coder], str | None]:
+    return lambda value, coder: value.text if is_primitive_value(fhir_type, value.text) else None
 
 
 # (kind, FHIR type) -> how it is written; what isn't here can't be written so, and the linter says it
@@ -122,11 +127,10 @@ _register("quantity integer", "positiveInt", lambda value, coder: _whole(value, 
 _register("integer", "Quantity SimpleQuantity", _count)
 _register("integer", "decimal", lambda value, coder: value.number)
 _register("integer", "string", lambda value, coder: str(value.number))
-_register("text", "string markdown", lambda value, coder: value.text)
-_register("text", "code", _spelled(r"\S+(\s\S+)*"))
-_register("text", "id", _spelled(r"[A-Za-z0-9\-.]{1,64}"))
-_register("text", "uri url oid canonical", _spelled(r"\S+"))
-_register("text", "CodeableConcept Annotation", lambda value, coder: {"text": value.text})
+_register("text", "string markdown", lambda value, coder: _plain(value))
+for _type in ("code", "id", "uri", "url", "oid", "canonical", "uuid", "base64Binary"):
+    _register("text", _type, _spelled(_type))
+_register("text", "CodeableConcept Annotation", lambda value, coder: {"text": _plain(value)})
 _register("boolean", "boolean", lambda value, coder: value.truth)
 _register("day month year", "dateTime date", lambda value, coder: value.iso)
 _register("day", "instant", lambda value, coder: f"{value.iso}T00:00:00Z")
@@ -141,7 +145,7 @@ FUSSY = frozenset(
     {
         *(("quantity", one) for one in ("Age", "decimal", "integer", "unsignedInt", "positiveInt")),
         *(("integer", one) for one in ("unsignedInt", "positiveInt")),
-        *(("text", one) for one in ("code", "id", "uri", "url", "oid", "canonical")),
+        *(("text", one) for one in ("code", "id", "uri", "url", "oid", "canonical", "uuid", "base64Binary")),
         ("code", "Coding"),
     }
 )

@@ -19,6 +19,16 @@ SLICE = re.compile(r"(\w+)\[([^\]]+)\]")
 BACKBONE = frozenset({"BackboneElement", "Element"})
 
 
+# what a literal is in a choice element, the best first; a bool is an int too and so comes before it
+CODED = ("CodeableConcept", "Coding", "code")
+LITERALS: tuple[tuple[type, tuple[str, ...]], ...] = (
+    (bool, ("boolean",)),
+    (int, ("integer", "decimal")),
+    (float, ("decimal",)),
+    (str, ("string", "code", "uri")),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Hole:
     """A place in a template that each fact fills: a slot written as `fhir_type`."""
@@ -153,6 +163,8 @@ class _Compiler:
         except KeyError:
             valid = ", ".join(child.name for child in self.shapes.children(context))
             raise self.error(f"{context} has no element '{name}'", f"Valid here: {valid}.") from None
+        if element.choice and not isinstance(value, Mapping) and not (isinstance(value, str) and SLOT.fullmatch(value)):
+            return self.entry(name[:-3] + self.literal_type(value, element.types, key), value, context)
         many = element.max == "*"
         if name in ("extension", "modifierExtension") and label:
             return Entry(element.order, name, True, (self.extension(label, value),))
@@ -183,6 +195,15 @@ class _Compiler:
             return Slot(name, types, choice, (_number(self.conditions, Unwritable(name, types, choice)),))
         return Constant(self.literal(value, types, f"{context}.{name}"))
 
+    def literal_type(self, value: object, types: tuple[str, ...], key: str) -> str:
+        """The type that a literal takes in a choice element, as its name has it: `value[x]: 3` is valueInteger."""
+        coded = isinstance(value, str) and "|" in value and value.partition("|")[0] in self.coder.systems
+        wanted = CODED if coded else next((those for kind, those in LITERALS if isinstance(value, kind)), ())
+        found = next((one for one in wanted if one in types), None)
+        if found is None:
+            raise self.error(f"{key} can't be {value!r}", f"Say which it is: {', '.join(types)}.")
+        return found[0].upper() + found[1:]
+
     def literal(self, value: object, types: tuple[str, ...], path: str) -> bytes:
         if isinstance(value, str):
             system, bar, code = value.partition("|")
@@ -190,7 +211,10 @@ class _Compiler:
                 for fhir_type in ("CodeableConcept", "Coding", "code"):
                     if fhir_type in types:
                         written = fragment(Code((Coding(system, code),)), fhir_type, self.coder)
-                        assert written is not None
+                        if written is None:
+                            raise self.error(
+                                f"{value} never reaches FHIR", f"System {system} has no url; take another."
+                            )
                         return written
                 raise self.error(f"{path} takes no code", f"It takes {' or '.join(types)}.")
             if types == ("CodeableConcept",):
