@@ -39,7 +39,7 @@ def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styl
             tab = one.sheet.replace("'", "''")
             where = quoteattr(f"'{tab}'!{one.cell}")
             links.append(f'<hyperlink ref="{cell_address(number, 2)}" location={where} display={quoteattr(one.cell)}/>')
-    last = column_letters(len(QUERY_COLUMNS) - 1)
+    last, end = column_letters(len(QUERY_COLUMNS) - 1), max(len(queries) + 1, 2)
     widths = "".join(
         f'<col min="{n}" max="{n}" width="{WIDTHS[name]}" customWidth="1"/>' for n, name in enumerate(QUERY_COLUMNS, 1)
     )
@@ -47,9 +47,9 @@ def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styl
         f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}"><sheetViews>'
         '<sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
         f"</sheetView></sheetViews><cols>{widths}</cols><sheetData>{''.join(rows)}</sheetData>"
-        f'<autoFilter ref="A1:{last}{len(queries) + 1}"/>'
+        f'<autoFilter ref="A1:{last}{end}"/>'
         '<dataValidations count="1"><dataValidation allowBlank="1" showInputMessage="1" promptTitle="Answer" '
-        f'prompt={quoteattr(HELP)} sqref="{last}2:{last}{len(queries) + 1}"/></dataValidations>'
+        f'prompt={quoteattr(HELP)} sqref="{last}2:{last}{end}"/></dataValidations>'
         f"{'<hyperlinks>' + ''.join(links) + '</hyperlinks>' if links else ''}"
         '<pageSetup orientation="landscape" fitToHeight="0"/></worksheet>'
     ).encode()

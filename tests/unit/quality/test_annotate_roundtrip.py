@@ -1,0 +1,160 @@
+"""The whole way: a form is checked, comes back marked, is answered in LibreOffice, and is sent in again."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from tests.services.office import Convert
+from tests.unit.quality.planted import PLANTED, cell_of, planted_form
+
+from caseweave.run.check import check
+from caseweave.run.pipeline import Options, Outcome, run
+from caseweave.run.queries import read_queries
+from caseweave.run.workspace import Workspace
+from caseweave.spec.loader import load_study
+
+STUDY = load_study("breast")
+
+
+def checked(tmp_path: Path, form: Path) -> Outcome:
+    return check(STUDY, [form], Workspace(tmp_path / "ws"), Options(key_file=tmp_path / "breast.key"))
+
+
+def annotated(tmp_path: Path, name: str = "site-a.annotated.xlsx") -> Path:
+    return tmp_path / "ws" / "private" / name
+
+
+def queries(path: Path) -> dict[str, dict[str, Any]]:
+    page = openpyxl.load_workbook(path)["Queries"]
+    names = [cell.value for cell in page[1]]
+    rows = [dict(zip(names, [cell.value for cell in row], strict=True)) for row in page.iter_rows(min_row=2)]
+    return {row["id"]: row for row in rows}
+
+
+@pytest.fixture
+def form(tmp_path: Path) -> Path:
+    return planted_form(tmp_path / "site-a.xlsx")
+
+
+def test_every_planted_cell_is_marked_and_the_rest_is_as_it_was(tmp_path: Path, form: Path) -> None:
+    assert checked(tmp_path, form).exit_code == 1
+    before, after = openpyxl.load_workbook(form), openpyxl.load_workbook(annotated(tmp_path))
+    asked = {(row["sheet"], row["cell"]): row for row in queries(annotated(tmp_path)).values()}
+    for sheet, patient, field, value in PLANTED:
+        cell = cell_of(after, STUDY, sheet, patient, field)
+        assert cell.fill.fgColor.rgb in ("FFFFC2B3", "FFFFE2A8"), (patient, field)
+        assert cell.comment.text.startswith("Caseweave: ")
+        row = asked[cell.parent.title, cell.coordinate]
+        assert (row["patient"], row["status"]) == (patient, "New")
+        assert row["found"] == (None if value is None else str(value))
+    for page in before:
+        new = after[page.title]
+        assert [[c.value for c in row] for row in page] == [[c.value for c in row] for row in new]
+        assert str(page.data_validations.dataValidation) == str(new.data_validations.dataValidation)
+        assert [str(one.sqref) for one in page.conditional_formatting] == [
+            str(one.sqref) for one in new.conditional_formatting
+        ]
+    assert dict(before.defined_names) == dict(after.defined_names)
+    with zipfile.ZipFile(form) as old, zipfile.ZipFile(annotated(tmp_path)) as made:
+        marked = {row["sheet"] for row in asked.values()}
+        kept = [name for name in old.namelist() if old.read(name) == made.read(name)]
+        assert set(old.namelist()) - set(kept) <= {
+            "[Content_Types].xml", "xl/styles.xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels",
+            *(f"xl/worksheets/sheet{before.sheetnames.index(tab) + 1}.xml" for tab in marked),
+        } | {name for name in old.namelist() if "/_rels/sheet" in name}  # fmt: skip
+
+
+def test_answered_in_libreoffice_and_sent_in_again(tmp_path: Path, form: Path, soffice: Convert) -> None:
+    first = checked(tmp_path, form).manifest["findings"]
+    before = queries(annotated(tmp_path))
+    book = openpyxl.load_workbook(soffice(annotated(tmp_path), "xlsx"))
+    ids = {spot: _query_of(before, book, spot) for spot in PLANTED}
+    weight, height, birth = ids[PLANTED[1]], ids[PLANTED[0]], ids[PLANTED[4]]
+    sex, dated, side = ids[PLANTED[2]], ids[PLANTED[5]], ids[PLANTED[6]]
+    answers = {
+        weight: "Confirmed: weighed twice",
+        height: "confirmed: she is small",
+        birth: "UNK",
+        side: "we look it up",
+    }
+    for row in book["Queries"].iter_rows(min_row=2):
+        row[-1].value = answers.get(row[0].value)
+    cell_of(book, STUDY, "demographics", "BB-00003", "sex_at_birth").value = "female"
+    cell_of(book, STUDY, "diagnosis", "BB-00003", "diagnosis_date").value = "2019-02-04"
+    book.save(tmp_path / "back.xlsx")
+    (tmp_path / "back").mkdir()
+    back = tmp_path / "back" / "site-a.annotated.xlsx"
+    back.write_bytes(soffice(tmp_path / "back.xlsx", "xlsx").read_bytes())
+
+    second = checked(tmp_path, back).manifest["findings"]
+    after = queries(annotated(tmp_path))
+    assert {name: after[name]["status"] for name in (weight, height, birth, sex, dated, side)} == {
+        weight: "Closed", height: "Updated", birth: "Closed", sex: "Closed", dated: "Closed",
+        side: "Resolution Proposed",
+    }  # fmt: skip
+    assert second["warning"] == first["warning"] - 1
+    assert second["error"] == first["error"] - 3
+    untouched = before.keys() - {weight, height, birth, sex, dated, side}
+    assert untouched <= after.keys()
+    assert {after[name]["status"] for name in untouched} == {"New"}
+    book = openpyxl.load_workbook(annotated(tmp_path))
+    assert cell_of(book, STUDY, "demographics", "CC-00007", "birth_date").value == "UNK"
+    mended = cell_of(book, STUDY, "demographics", "BB-00003", "sex_at_birth")
+    assert mended.comment is None and mended.fill.fgColor.rgb != "FFFFC2B3"
+    assert book.sheetnames.count("Queries") == 1
+    # the form without its answers: they are remembered
+    third = checked(tmp_path, form).manifest["findings"]
+    assert third["warning"] == second["warning"] and third["error"] == second["error"] + 2
+
+
+def _query_of(asked: dict[str, dict[str, Any]], book: Any, spot: tuple[str, str, str, Any]) -> str:
+    cell = cell_of(book, STUDY, *spot[:3])
+    return next(n for n, row in asked.items() if (row["sheet"], row["cell"]) == (cell.parent.title, cell.coordinate))
+
+
+def test_a_run_says_the_same_and_loads_what_was_entered(tmp_path: Path, form: Path) -> None:
+    workspace, options = Workspace(tmp_path / "ws"), Options(key_file=tmp_path / "breast.key")
+    run(STUDY, [form], workspace, options)
+    before = queries(annotated(tmp_path))
+    book = openpyxl.load_workbook(annotated(tmp_path))
+    birth = _query_of(before, book, PLANTED[4])
+    next(row for row in book["Queries"].iter_rows(min_row=2) if row[0].value == birth)[-1].value = "UNK"
+    book.save(tmp_path / "site-a.xlsx")
+    again = run(STUDY, [tmp_path / "site-a.xlsx"], workspace, options)
+    assert read_queries(workspace)[birth].status == "Closed"
+    assert again.manifest["balance"]["cells"] == sum(
+        again.manifest["balance"][one] for one in ("loaded", "ignored", "missing", "rejected")
+    )
+    assert (tmp_path / "ws" / "report.html").exists()
+
+
+def test_a_csv_comes_back_as_xlsx_and_can_be_sent_in(tmp_path: Path) -> None:
+    source = tmp_path / "demographics.csv"
+    source.write_text(
+        "patient_id,sex_at_birth,birth_date,baseline_date,vital_status,last_contact_date\n"
+        "AA-00001,=cmd,1961,2022-03-21,alive,2023-01-01\n", encoding="utf-8",
+    )  # fmt: skip
+    first = checked(tmp_path, source).manifest
+    made = annotated(tmp_path, "demographics.annotated.xlsx")
+    (row,) = [one for one in queries(made).values() if one["cell"]]
+    assert (row["cell"], row["found"]) == ("B2", "=cmd")
+    page = openpyxl.load_workbook(made).worksheets[0]
+    assert page["B2"].data_type == "s" and page["B2"].quotePrefix
+    second = checked(tmp_path, made).manifest
+    assert second["findings"]["error"] == first["findings"]["error"] == 1
+    assert second["balance"] == first["balance"]
+
+
+def test_nothing_of_it_leaves_private(tmp_path: Path, form: Path) -> None:
+    checked(tmp_path, form)
+    for path in (tmp_path / "ws").iterdir():
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            assert [one for one in ("AA-00001", "woman?", "port side", "=1+1 very", "site-a") if one in text] == []
+    state = json.loads((tmp_path / "ws" / "private" / "queries.json").read_text(encoding="utf-8"))
+    assert {one["status"] for one in state["queries"]} == {"New"}

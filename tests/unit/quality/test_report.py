@@ -1,0 +1,135 @@
+"""The report: the worst first, sums that agree, nothing from elsewhere, nothing that names a person."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from tests.unit.quality.planted import PLANTED, planted_form
+
+from caseweave.identity.keyfile import temporary_key
+from caseweave.issues import Finding
+from caseweave.quality.report import Measures, measure, page
+from caseweave.quality.report.measure import MOST_SITES, OTHERS, Share, _sites
+from caseweave.quality.report.words import bar, heat, tag
+from caseweave.run.check import check
+from caseweave.run.convert import Conversion, convert
+from caseweave.run.handback import report_page
+from caseweave.run.pipeline import Options
+from caseweave.run.queries import Asked
+from caseweave.run.workspace import Workspace
+from caseweave.sources import read_sources
+from caseweave.spec.loader import load_study
+from caseweave.terms import open_terms
+from caseweave.terms.presence import presence
+
+VOID = {"meta", "rect", "br", "link", "img"}
+
+
+class Tags(HTMLParser):
+    """Checks that tags close in their order, and keeps what they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen |= {tag, *(name for name, _ in attrs)}
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def conversion(tmp_path_factory: pytest.TempPathFactory) -> Conversion:
+    form = planted_form(tmp_path_factory.mktemp("report") / "site-a.xlsx")
+    study = load_study("breast")
+    return convert(study, read_sources([form]), key=temporary_key("breast"), terms=open_terms())
+
+
+@pytest.fixture(scope="module")
+def measures(conversion: Conversion) -> Measures:
+    return measure(conversion.study, conversion.applied, presence())
+
+
+def test_the_worst_come_first(measures: Measures) -> None:
+    order = [(-one.errors, -one.warnings) for one in measures.patients]
+    assert order == sorted(order) and measures.patients[0].errors > 1
+    assert sum(one.errors for one in measures.patients) == measures.severities["error"]
+    assert len(measures.patients) == 24 and measures.site_patients == (8, 10, 6)
+
+
+def test_rules_and_sites_add_up(measures: Measures) -> None:
+    assert sum(one.count for one in measures.rules) == sum(measures.severities.values())
+    for sheet in measures.sheets:
+        assert sum(one.whole for one in sheet.sites) == sheet.all.whole
+        assert sum(one.part for one in sheet.sites) == sheet.all.part
+        for field in sheet.fields:
+            assert (sum(one.part for one in field.sites), sum(one.whole for one in field.sites)) == (
+                field.all.part,
+                field.all.whole,
+            )
+    assert [sum(counts) for _, counts in measures.timepoints] == [24] * 4
+    assert measures.timepoints[3][1][0] == 3
+
+
+def test_unmapped_values_are_counted_and_not_told(measures: Measures) -> None:
+    assert measures.unmapped == (
+        ("demographics", "sex_at_birth", 1, 1), ("diagnosis", "er_status", 1, 1), ("diagnosis", "laterality", 1, 1),
+    )  # fmt: skip
+
+
+def test_the_page_is_whole_and_needs_nothing(conversion: Conversion) -> None:
+    html = report_page(conversion, Asked({}, []))
+    tags = Tags()
+    tags.feed(html)
+    assert tags.open == []
+    assert not tags.seen & {"script", "img", "link", "iframe", "object", "src", "href", "onclick"}
+    assert not re.search(r"https?:|//[a-z]|url\(|@import", html)
+    assert "prefers-color-scheme: dark" in html and "@media print" in html
+    worst = html.index("Patients that need work first")
+    assert html.index("need work first") < html.index("Completeness") and worst < html.index("By rule".lower())
+
+
+def test_nothing_in_it_names_a_person_or_was_typed(tmp_path: Path) -> None:
+    form = planted_form(tmp_path / "Dr Jekyll.xlsx")
+    check(load_study("breast"), [form], Workspace(tmp_path / "ws"), Options(key_file=tmp_path / "k.key"))
+    html = (tmp_path / "ws" / "report.html").read_text(encoding="utf-8")
+    typed = [value for _, _, _, value in PLANTED if isinstance(value, str)]
+    assert [one for one in (*typed, "Jekyll", "AA-0", "BB-0", "CC-0") if one in html] == []
+    rows = json.loads((tmp_path / "ws" / "findings.json").read_text(encoding="utf-8"))
+    subjects = {row["subject"] for row in rows if row["severity"] == "error" and row["subject"]}
+    assert sum(one in html for one in subjects) >= 12
+
+
+def test_texts_are_escaped(conversion: Conversion, measures: Measures) -> None:
+    assert tag("error", "<script>") == '<span class="tag error-tag">&lt;script&gt;</span>'
+    evil = Finding(rule="<b>", severity="error", message="<i>", field="<u>", sheet="<s>", cell="A1")
+    conversion.applied.findings.append(evil)
+    try:
+        told = measure(conversion.study, conversion.applied, presence())
+    finally:
+        conversion.applied.findings.remove(evil)
+    html = page(told, conversion.balance, [("<source>", 1)], concepts={"codes": 0, "standard": 0}, queries={},
+                made="<now>", checked=True)  # fmt: skip
+    assert not re.search(r"<(b|i|u|s|source|now)>(?!\d)", html.replace("<b>20 of", "").replace("<b>", "<x>"))
+    assert told.nobody == measures.nobody + 1 and "tied to no patient" in html
+
+
+def test_shares_and_bars() -> None:
+    assert [Share(*one).percent for one in ((0, 0), (0, 5), (1, 1000), (999, 1000), (5, 5))] == [None, 0, 1, 99, 100]
+    assert "nothing to fill" in heat(Share(0, 0)) and ">50%<" in heat(Share(1, 2))
+    assert bar([(0, "#000"), (0, "#fff")]).count("<rect") == 0
+
+
+def test_many_sites_are_put_together() -> None:
+    names, which = _sites([f"S{n:02d}" for n in range(30)] + ["S01"] * 5)
+    assert names[-1] == OTHERS and len(names) == MOST_SITES + 1
+    assert which.max() == MOST_SITES and _sites([])[0] == [""]
