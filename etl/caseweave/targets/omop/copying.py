@@ -25,6 +25,8 @@ def text_of(value: object) -> str:
 
     A NUL, which PostgreSQL can't hold, is written as the sign for an unknown character.
     """
+    if type(value) is int:  # most are keys, and no two alike
+        return str(value)
     if value is None:
         return "\\N"
     if isinstance(value, bytes):
