@@ -171,7 +171,7 @@ class Judge:
 def values_of(node: Node, name: str) -> list[tuple[str, Any]]:
     """The values of an element with the keys that they stand under; `name[x]` finds every type of a choice."""
     stem = name.removesuffix("[x]")
-    keys = {key.removeprefix("_") for key in node}
+    keys = dict.fromkeys(key.removeprefix("_") for key in node)
     wanted = (
         [key for key in keys if key.startswith(stem) and key[len(stem) :][:1].isupper()] if stem != name else [name]
     )
