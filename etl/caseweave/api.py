@@ -131,7 +131,7 @@ class Result:
         """What is wrong or doubtful, one row per finding, with sheet and cell, and what was typed (`found`)."""
         import pandas
 
-        rows = rows_of(self._conversion.findings, self._conversion.key, self._files)
+        rows = rows_of(self._conversion, self._files)
         return pandas.DataFrame(rows, columns=list(PRIVATE))
 
     @cached_property

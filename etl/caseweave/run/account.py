@@ -38,7 +38,7 @@ def account(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]
 def write_account(workspace: Workspace, conversion: Conversion, sources: Sequence[Source]) -> None:
     """Write the findings, at home and for everyone, the work list, and which files the aliases in them stand for."""
     names = {source.alias: source.path for source in sources}
-    write_findings(workspace.root, workspace.private, rows_of(conversion.findings, conversion.key, names))
+    write_findings(workspace.root, workspace.private, rows_of(conversion, names))
     write_worklist(workspace.private, conversion)
     write_json(workspace.private / "sources.json", list_sources(sources))
 

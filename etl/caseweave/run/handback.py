@@ -13,6 +13,7 @@ from pathlib import Path
 from caseweave.issues import Finding
 from caseweave.plan.queries import is_queries
 from caseweave.quality.annotate import CLOSED, PROPOSED, UPDATED, Mark, Query, Unpatchable, annotate, fresh_workbook
+from caseweave.quality.annotate.marks import is_address
 from caseweave.quality.report import measure, page
 from caseweave.run.convert import Conversion
 from caseweave.run.queries import Asked, Record, file_stem, write_queries
@@ -23,6 +24,7 @@ from caseweave.version import __version__
 
 _PROTECTED = b"\xd0\xcf\x11\xe0"  # an encrypted workbook lies in an OLE container
 PATCHED = ("xlsx", "xlsm", "xltx", "xltm")
+FRESH = ("xls", "xlsb", "ods", "csv", "tsv")
 _ORDER = {UPDATED: 0, PROPOSED: 1, "New": 2, CLOSED: 3}
 
 
@@ -37,7 +39,7 @@ def hand_back(workspace: Workspace, conversion: Conversion, asked: Asked, *, che
     for source in asked.sources:
         stem = file_stem(source.path)
         mine = [one for one in asked.records.values() if one.file == stem]
-        if mine:
+        if mine and source.kind in (*PATCHED, *FRESH):
             content, ending = annotated(source, conversion, mine, asked)
             if content:
                 _write(workspace.private / f"{names[source.alias]}.annotated{ending}", content)
@@ -70,6 +72,8 @@ def annotated(source: Source, conversion: Conversion, records: Sequence[Record],
 
     A file that can't be patched is written anew from what was read of it.
     """
+    if source.is_document:  # nobody fills it in by hand: its findings have JSON pointers
+        return b"", ""
     path = Path(source.path)
     findings = [one for one in conversion.findings if one.source == source.alias]
     if path.is_file() and source.kind in PATCHED:
@@ -97,7 +101,7 @@ def _annotate(
     marks = []
     for one in findings:
         named = conversion.layout.tabs.get((source.alias, one.sheet), [])
-        if one.cell and len(named) == 1:
+        if is_address(one.cell) and len(named) == 1:
             marks.append(Mark(tabs.get(named[0], named[0]), one.cell, one.severity, _said(one)))
     entries = {
         (tabs.get(tab, tab), cell): text for (alias, tab, cell), text in asked.entries.items() if alias == source.alias

@@ -15,7 +15,7 @@ from caseweave.issues import Finding, Severity
 from caseweave.plan.cells import FieldReader
 from caseweave.plan.queries import answers_in, is_queries
 from caseweave.quality.annotate import CLOSED, NEW, PROPOSED, UPDATED
-from caseweave.quality.annotate.marks import split
+from caseweave.quality.annotate.marks import is_address, split
 from caseweave.run.convert import Conversion
 from caseweave.run.reports import identified
 from caseweave.run.workspace import Workspace, write_json
@@ -137,7 +137,7 @@ def _judge_all(
     patients = _typed_ids(conversion)
     return [
         _judge(conversion, by_alias.get(one.source), name, one, known.get(name), given, patients.get(one.subject, ""))
-        for name, one in identified(conversion.findings, conversion.key)
+        for name, one in identified(conversion)
         if one.severity in ASKED
     ]
 
@@ -153,14 +153,15 @@ def _judge(
 ) -> Record:
     """A finding as a query: what was answered to it, and what that makes of it."""
     tabs = conversion.layout.tabs.get((one.source, one.sheet), [])
-    tab = tabs[0] if len(tabs) == 1 else ""
-    held = _held(source, tab, one.cell) if source and tab and one.cell else one.found
+    tab = tabs[0] if len(tabs) == 1 and source and not source.is_document else ""
+    in_sheet = bool(tab and is_address(one.cell))
+    held = _held(source, tab, one.cell) if source and in_sheet else one.found
     answer = given.get(name, before.answer if before else "")
     fresh = name in given and (before is None or given[name] != before.answer)
     old = before.held if before and not fresh else held
     record = Record(
         id=name, file=file_stem(source.path) if source else "", source=one.source, tab=tab or one.sheet,
-        sheet=one.sheet, cell=one.cell if tab else "", field=one.field, subject=one.subject,
+        sheet=one.sheet, cell=one.cell if in_sheet else "", field=one.field, subject=one.subject,
         patient=patient, rule=one.rule, severity=one.severity,
         found=one.found or held, expected=one.expected, message=one.message, answer=answer, held=held,
     )  # fmt: skip
@@ -208,7 +209,7 @@ def _held(source: Source, tab: str, cell: str) -> str:
 def _lower(conversion: Conversion, confirmed: set[str]) -> None:
     if not confirmed:
         return
-    lowered = {id(one) for name, one in identified(conversion.findings, conversion.key) if name in confirmed}
+    lowered = {id(one) for name, one in identified(conversion) if name in confirmed}
     conversion.findings[:] = [
         replace(one, severity="message", message=f"{one.message} The site confirmed it.") if id(one) in lowered else one
         for one in conversion.findings

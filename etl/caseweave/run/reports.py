@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 from caseweave.identity.keyfile import ProjectKey
 from caseweave.issues import Finding
+from caseweave.run.convert import Conversion
 from caseweave.run.workspace import write_json
 
 PUBLIC = ("id", "severity", "rule", "source", "sheet", "cell", "field", "subject", "expected", "message")
@@ -33,37 +36,59 @@ PRIVATE = (
 ORDER = {"error": 0, "warning": 1, "message": 2}
 
 
-def finding_id(key: ProjectKey, finding: Finding) -> str:
+def finding_id(key: ProjectKey, finding: Finding, row: str = "") -> str:
     """An id that stays the same while the problem does: of patient, sheet, field and rule, never of source or cell.
 
-    A finding that names no patient is told apart by its cell.
+    A finding that names no patient is told apart by its cell, one of several rows of a patient by `row`, its key.
     """
     import hashlib
 
     who = finding.subject or finding.cell
-    said = "\x1f".join((finding.sheet, finding.field, who, finding.rule)).encode()
+    said = "\x1f".join((finding.sheet, finding.field, who, finding.rule, *([row] if row else []))).encode()
     digest = hashlib.blake2b(said, key=key.subkey("finding"), digest_size=10).digest()
     return base64.b32encode(digest).decode("ascii").lower()
 
 
-def identified(findings: Iterable[Finding], key: ProjectKey) -> list[tuple[str, Finding]]:
-    """Findings with their ids, in the order of their places; equal problems in one patient's sheet are counted on.
+def row_keys(conversion: Conversion) -> Callable[[Finding], str]:
+    """What tells the row of a finding from the patient's other rows, where the sheet has a key for it."""
+
+    @functools.cache
+    def keys_of(sheet: str) -> dict[tuple[str, str], str]:
+        facts = conversion.applied.sheets[sheet]
+        if facts.keys is None or not facts.sheet.row_key:
+            return {}
+        table, texts = facts.table, [facts.keys.texts[code] for code in facts.keys.codes.tolist()]
+        parts = [(one.source, (one.rows + 1).tolist()) for one in table.parts]
+        places = zip(table.part_of.tolist(), table.row_in_part.tolist(), texts, strict=True)
+        return {(parts[part][0], str(parts[part][1][row])): text for part, row, text in places}
+
+    def row_key(one: Finding) -> str:
+        if not one.subject or one.sheet not in conversion.applied.sheets:
+            return ""
+        return keys_of(one.sheet).get((one.source, one.cell.lstrip(ascii_uppercase)), "")
+
+    return row_key
+
+
+def identified(conversion: Conversion) -> list[tuple[str, Finding]]:
+    """Findings with their ids, in the order of their places; equal problems in one row are counted on.
 
     The severity has no part in it: a warning that was confirmed keeps its id as a message.
     """
     seen: Counter[str] = Counter()
     found = []
-    for one in sorted(findings, key=lambda one: (one.source, one.sheet, _place(one.cell), one.rule)):
-        base = finding_id(key, one)
+    row_key = row_keys(conversion)
+    for one in sorted(conversion.findings, key=lambda one: (one.source, one.sheet, _place(one.cell), one.rule)):
+        base = finding_id(conversion.key, one, row_key(one))
         seen[base] += 1
         found.append((base if seen[base] == 1 else f"{base}-{seen[base]}", one))
     return found
 
 
-def rows_of(findings: Iterable[Finding], key: ProjectKey, names: Mapping[str, str]) -> list[dict[str, str]]:
+def rows_of(conversion: Conversion, names: Mapping[str, str]) -> list[dict[str, str]]:
     """Findings as rows, the gravest first."""
     rows = []
-    for name, one in sorted(identified(findings, key), key=lambda found: ORDER[found[1].severity]):
+    for name, one in sorted(identified(conversion), key=lambda found: ORDER[found[1].severity]):
         rows.append(
             {
                 "id": name,

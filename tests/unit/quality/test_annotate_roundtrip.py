@@ -158,3 +158,19 @@ def test_nothing_of_it_leaves_private(tmp_path: Path, form: Path) -> None:
             assert [one for one in ("AA-00001", "woman?", "port side", "=1+1 very", "site-a") if one in text] == []
     state = json.loads((tmp_path / "ws" / "private" / "queries.json").read_text(encoding="utf-8"))
     assert {one["status"] for one in state["queries"]} == {"New"}
+
+
+def test_of_two_rows_each_keeps_its_query(tmp_path: Path, form: Path) -> None:
+    def planted(mend: bool) -> set[str]:
+        book = openpyxl.load_workbook(form)
+        first = cell_of(book, STUDY, "follow-up", "CC-00008", "visit_date")
+        first.value = first.value if not mend else "2024-05-05"
+        first.offset(row=1).value = "later"
+        assert first.parent.cell(first.row + 1, 1).value == "CC-00008"
+        book.save(form)
+        checked(tmp_path, form)
+        rows = queries(annotated(tmp_path)).values()
+        return {row["id"] for row in rows if row["status"] == "New" and row["found"] == "later"}
+
+    before = planted(mend=False)
+    assert len(before) == 1 and planted(mend=True) == before

@@ -14,7 +14,7 @@ from caseweave.plan.queries import QUERIES
 from caseweave.quality.annotate.cells import Edit, add_legacy_drawing, edit_cells, legacy_drawing, restyle, tidy
 from caseweave.quality.annotate.comments import COMMENTS, DRAWING, edit_comments, edit_drawing
 from caseweave.quality.annotate.marks import MOST_COMMENTS, Mark, Query, Unpatchable, split
-from caseweave.quality.annotate.parts import Package, child, local, parse, write
+from caseweave.quality.annotate.parts import MAIN, STRICT_MAIN, Package, child, local, parse, write
 from caseweave.quality.annotate.querysheet import query_sheet
 from caseweave.quality.annotate.styles import EMPTY, Styles
 
@@ -63,6 +63,7 @@ class _Book:
         self.part = self.package.related("", "officeDocument")
         targets = self.package.targets(self.part)
         tree = parse(self.package.read(self.part))
+        self.package.strict = STRICT_MAIN in tree.tag
         for one in (sheet for part in tree if local(part) == "sheets" for sheet in part):
             relation = next(str(value) for name, value in one.attrib.items() if str(name).endswith("}id"))
             self.tabs[str(one.get("name"))] = targets[relation]
@@ -128,7 +129,9 @@ class _Book:
         xml = query_sheet(queries, dict.fromkeys(self.tabs, True), self.styles)
         if old in self.tabs:
             part = self.tabs[old]
-            self.package.changed[part] = xml
+            self.package.changed[part] = (
+                xml.replace(MAIN.encode(), STRICT_MAIN.encode()) if self.package.strict else xml
+            )
             relations = re.sub(r"([^/]*)$", r"_rels/\1.rels", part)
             if relations in self.package:  # what led to the comments, tables or printer settings of the old sheet
                 self.package.changed[relations] = re.sub(rb"<Relationship\b[^>]*?/>", b"", self.package.read(relations))

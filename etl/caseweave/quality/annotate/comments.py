@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from caseweave.quality.annotate.marks import AUTHOR, cell_text, split
-from caseweave.quality.annotate.parts import child, local, parse, write
-from caseweave.quality.annotate.styles import MAIN
+from caseweave.quality.annotate.parts import MAIN, child, local, parse, write
 
 _SPACES = (
     'xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office" '

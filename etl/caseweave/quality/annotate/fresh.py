@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from caseweave.quality.annotate.marks import cell_text
 from caseweave.values.grid import Grid, RawCell
-from caseweave.values.types import CellError
 
 _NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\]")
 _DATES = {datetime.datetime: "yyyy-mm-dd hh:mm:ss", datetime.date: "yyyy-mm-dd", datetime.time: "hh:mm:ss"}
@@ -43,9 +42,8 @@ def _write(cell: object, raw: RawCell) -> None:
     from openpyxl.cell.cell import Cell
 
     assert isinstance(cell, Cell)
-    if isinstance(raw, CellError):
+    if not isinstance(raw, int | float | datetime.date | datetime.time | datetime.timedelta):
         raw = str(raw)
-    if isinstance(raw, str):
         cell.value = cell_text(raw)
         cell.data_type = "s"
         if raw[:1] in ("=", "+", "-", "@"):

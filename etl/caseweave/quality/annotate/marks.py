@@ -17,6 +17,7 @@ LONGEST = 32_000
 MOST_COMMENTS = 3_000
 
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_ADDRESS = re.compile(r"[A-Z]{1,3}[1-9][0-9]{0,6}")
 _LOOKS_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
@@ -70,6 +71,15 @@ def column_number(letters: str) -> int:
     for letter in letters:
         number = number * 26 + ord(letter) - 64
     return number - 1
+
+
+def is_address(cell: str) -> bool:
+    """Whether a finding's place is a cell of a sheet; in a document it is a pointer.
+
+    >>> is_address("B7"), is_address("/patients/0/id")
+    (True, False)
+    """
+    return bool(_ADDRESS.fullmatch(cell))
 
 
 def split(cell: str) -> tuple[int, int]:

@@ -18,6 +18,8 @@ from caseweave.quality.annotate.marks import Unpatchable
 RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 CONTENT = "http://schemas.openxmlformats.org/package/2006/content-types"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+STRICT_MAIN = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 STRICT_OFFICE = "http://purl.oclc.org/ooxml/officeDocument/relationships"
 _TYPE = "application/vnd.openxmlformats-officedocument."
 TYPES = {
@@ -54,10 +56,11 @@ def child(parent: Any, name: str, **attributes: str) -> Any:
 
 @dataclass
 class Package:
-    """A workbook as a zip of parts; `changed` holds those that differ or are new."""
+    """A workbook as a zip of parts; `changed` holds those that differ or are new; `strict` names its dialect."""
 
     archive: zipfile.ZipFile
     changed: dict[str, bytes] = field(default_factory=dict)
+    strict: bool = False
 
     def __contains__(self, part: str) -> bool:
         return part in self.changed or part in self.archive.NameToInfo
@@ -100,13 +103,12 @@ class Package:
         number = len(taken) + 1
         while f"rId{number}" in taken:
             number += 1
-        strict = any(str(one.get("Type", "")).startswith(STRICT_OFFICE) for one in tree)
         relative = posixpath.relpath(target, posixpath.dirname(part))
         child(
             tree,
             "Relationship",
             Id=f"rId{number}",
-            Type=f"{STRICT_OFFICE if strict else OFFICE}/{kind}",
+            Type=f"{STRICT_OFFICE if self.strict else OFFICE}/{kind}",
             Target=relative,
         )
         self.changed[_relations_of(part)] = write(tree)
@@ -114,7 +116,7 @@ class Package:
 
     def add(self, part: str, kind: str, content: bytes) -> None:
         """Add a part and say what it is."""
-        self.changed[part] = content
+        self.changed[part] = content.replace(MAIN.encode(), STRICT_MAIN.encode()) if self.strict else content
         tree = parse(self.read("[Content_Types].xml"))
         if kind == "vmlDrawing":
             if not any(local(one) == "Default" and str(one.get("Extension")).casefold() == "vml" for one in tree):

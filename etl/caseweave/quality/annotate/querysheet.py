@@ -7,7 +7,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from caseweave.plan.queries import QUERY_COLUMNS
 from caseweave.quality.annotate.marks import CLOSED, COLOURS, Query, cell_text
-from caseweave.quality.annotate.styles import MAIN, Styles
+from caseweave.quality.annotate.parts import MAIN
+from caseweave.quality.annotate.styles import Styles
 from caseweave.values.grid import cell_address, column_letters
 
 WIDTHS = {"id": 19, "sheet": 16, "cell": 8, "patient": 14, "rule": 20, "found": 20, "expected": 28, "message": 48,

@@ -10,9 +10,8 @@ from typing import Any
 
 from caseweave.issues import Severity
 from caseweave.quality.annotate.marks import COLOURS
-from caseweave.quality.annotate.parts import child, local, parse, write
+from caseweave.quality.annotate.parts import MAIN, child, local, parse, write
 
-MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 EMPTY = (
     f'<styleSheet xmlns="{MAIN}"><fonts count="1"><font><sz val="11"/><name val="Calibri"/></font></fonts>'
     '<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill>'
