@@ -94,7 +94,7 @@ class Study:
         paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
         spec = self.spec
         key = project_key(spec.project or spec.name, key_file=Path(key_file) if key_file else None)
-        read = read_sources([Path(one) for one in paths], password=password)
+        read = read_sources([Path(one) for one in paths], password=password, study=spec)
         terms = open_terms(Path(vocabulary) if vocabulary else None)
         made = convert(spec, read, key=key, terms=terms, today=today, site=site)
         return Result(made, {source.alias: source.path for source in read})

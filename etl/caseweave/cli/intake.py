@@ -33,7 +33,7 @@ def take_in(paths: Sequence[Path], study: str | None, studies: Sequence[Path] | 
     folders = list(studies or ())
     named = load_study(study, studies=folders) if study else None
     with clock.step("read"):
-        sources = read_unlocked(paths, os.environ.get(PASSWORD) or None, lambda: _ask(clock))
+        sources = read_unlocked(paths, os.environ.get(PASSWORD) or None, lambda: _ask(clock), named)
         chosen = named or study_of(sources, folders)
     for line in other_templates(chosen, sources):
         note(line)

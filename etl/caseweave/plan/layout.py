@@ -14,7 +14,8 @@ from caseweave.plan.facts import Mask
 from caseweave.plan.queries import is_queries
 from caseweave.plan.tables import Part, Table, TableColumn, concatenate
 from caseweave.spec.models import Field, Sheet, Study
-from caseweave.values.grid import Grid, Source, cell_address, column_letters
+from caseweave.values.grid import Grid, Source, column_letters
+from caseweave.values.grid import normal as normal
 
 HEADER_SEARCH_ROWS = 30
 # a row below the data with at most so many cells is a total or a note; one with more looks like a patient without id
@@ -35,15 +36,6 @@ class Layout:
     ignored: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     tabs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-
-
-def normal(text: object) -> str:
-    """A header or tab name as it is compared: case, spaces and the star of a required column don't count.
-
-    >>> normal(" Patient\\u00a0ID *")
-    'patient id'
-    """
-    return " ".join(str(text).replace("\u00a0", " ").split()).rstrip("* ").casefold()
 
 
 def lay_out(study: Study, sources: Sequence[Source]) -> Layout:
@@ -170,7 +162,7 @@ def _read_part(
     start, score = _best_header(sheet, grid)
     fields = {normal(name): one for one in reversed(list(sheet.fields.values())) for name in names_of(one)}
     headers = _header_text(grid, start, sheet.header_rows) if score else []
-    columns, unknown = _columns(layout, where, headers, fields, start)
+    columns, unknown = _columns(layout, where, headers, fields, grid, start)
     subject = sheet.subject_field
     if subject not in columns:
         layout.rejected["no-header"] += _cells(grid)
@@ -196,9 +188,9 @@ def _read_part(
                 rule="unknown-column",
                 severity="error",
                 **where,
-                cell=cell_address(start, column),
+                cell=_header_address(grid, start, column),
                 found=header,
-                message=f"Column {column_letters(column)} is in no field of the mapping; its {cells} cells stay out.",
+                message=f"{_column_name(grid, column)} is in no field of the mapping; its {cells} cells stay out.",
                 suggestion="Map it, or give it `ignore:` with a reason.",
             )
         )
@@ -214,7 +206,7 @@ def _read_part(
         for one in sheet.fields.values()
         if one.name not in columns and not one.ignore
     )
-    part = Part(source.alias, sheet.key, rows, columns)
+    part = Part(source.alias, sheet.key, rows, columns, grid)
     return part, {name: TableColumn(_codes(grid, c)[rows], grid.columns[c].distinct) for name, c in columns.items()}
 
 
@@ -222,8 +214,19 @@ def _codes(grid: Grid, column: int) -> np.ndarray:
     return np.frombuffer(grid.columns[column].codes, dtype=np.uint32).astype(np.int32)
 
 
+def _header_address(grid: Grid, row: int, column: int) -> str:
+    """The address of a header; a document has none, so it is the first place where the key stands."""
+    return grid.address(int(np.flatnonzero(_codes(grid, column)[row + 1 :])[0]) + row + 1 if grid.at else row, column)
+
+
+def _column_name(grid: Grid, column: int, *, short: bool = False) -> str:
+    if grid.at:  # a key of a document can be a name: the finding alone says it, where it stays at home
+        return "the first" if short else "A key"
+    return column_letters(column) if short else f"Column {column_letters(column)}"
+
+
 def _columns(
-    layout: Layout, where: Mapping[str, str], headers: Sequence[str], fields: Mapping[str, Field], row: int
+    layout: Layout, where: Mapping[str, str], headers: Sequence[str], fields: Mapping[str, Field], grid: Grid, row: int
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Which field stands in which column, and the headers that no field claims."""
     columns: dict[str, int] = {}
@@ -240,9 +243,10 @@ def _columns(
                     rule="duplicate-column",
                     severity="error",
                     field=one.name,
-                    cell=cell_address(row, column),
+                    cell=_header_address(grid, row, column),
                     **where,
-                    message=f"Two columns say they are this field; {column_letters(columns[one.name])} was read.",
+                    message="Two columns say they are this field; "
+                    f"{_column_name(grid, columns[one.name], short=True)} was read.",
                     suggestion="Rename or remove one of them.",
                 )
             )
@@ -263,8 +267,8 @@ def _data_rows(layout: Layout, where: Mapping[str, str], grid: Grid, body: int, 
     for row in np.flatnonzero((counts > 0) & ~has_id).tolist():
         if row < body:
             continue
-        cell = next(cell_address(row, c) for c in range(grid.width) if grid.cell(row, c) is not None)
-        if row > last and counts[row] <= NOTE_CELLS:
+        cell = next(grid.address(row, c) for c in range(grid.width) if grid.cell(row, c) is not None)
+        if row > last and counts[row] <= NOTE_CELLS and not grid.at:
             layout.ignored["text below the data"] += int(counts[row])
             layout.findings.append(
                 Finding(

@@ -9,20 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.plan.facts import Indices
-from caseweave.values.grid import RawCell, cell_address
+from caseweave.values.grid import Grid, RawCell
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One grid of one source, as far as it gave rows to a table.
 
-    Arguments: `rows` are its data rows (zero-based sheet rows); `columns` maps fields to its columns (zero-based).
+    Arguments: `rows` are its data rows (zero-based sheet rows); `columns` maps fields to its columns (zero-based);
+    `grid` knows where its cells stand.
     """
 
     source: str
     sheet: str
     rows: NDArray[np.int64]
     columns: Mapping[str, int]
+    grid: Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,14 @@ class Table:
     joined: Mapping[str, tuple[Table, Indices]]
 
     def origin(self, row: int, field: str) -> tuple[str, str, str]:
-        """Source, sheet and A1 address of one field in one row of the table; the address is "" where it has none."""
+        """Source, sheet and address of one field in one row of the table; the address is "" where it has none."""
         if field in self.joined:
             other, rows = self.joined[field]
             return other.origin(int(rows[row]), field) if rows[row] >= 0 else ("", other.sheet, "")
         part = self.parts[self.part_of[row]]
         column = part.columns.get(field)
         sheet_row = int(part.rows[self.row_in_part[row]])
-        return part.source, part.sheet, "" if column is None else cell_address(sheet_row, column)
+        return part.source, part.sheet, "" if column is None else part.grid.address(sheet_row, column)
 
 
 def concatenate(sheet: str, parts: Sequence[tuple[Part, Mapping[str, TableColumn]]], fields: Sequence[str]) -> Table:

@@ -30,7 +30,7 @@ from caseweave.targets.omop.rows import OmopBuilder
 from caseweave.targets.omop.vocabulary import lacking_concepts, write_vocabulary
 from caseweave.targets.omop.write import Database, OmopWriter
 from caseweave.targets.scope import Scope
-from caseweave.terms import Systems, Terms, conventions, displays, systems
+from caseweave.terms import Systems, Terms, conventions, displays_of, systems_of
 from caseweave.terms.presence import presence
 from caseweave.terms.systems import System
 from caseweave.values.grid import Source
@@ -113,7 +113,7 @@ class Conversion:
         """The FHIR renderer over the facts."""
         study = self.study
         local = {"LOCAL": System("LOCAL", f"urn:caseweave:study:{study.name}"), **self.own_systems}
-        texts = {code: one.text for code, one in displays().items()}
+        texts = {code: one.text for code, one in displays_of(study).items()}
         settings = FhirSettings(
             shapes=fhir_shapes(),
             coder=Coder({**self.systems.systems, **local}, texts),
@@ -262,4 +262,4 @@ def convert(
         known_subjects=known_subjects,
     )
     applied.findings.extend(contradictions(rules_of(study), applied.sheets, presence()))
-    return Conversion(study, layout, applied, key, terms, systems(), cdm)
+    return Conversion(study, layout, applied, key, terms, systems_of(study), cdm)

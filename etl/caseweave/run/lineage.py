@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from caseweave.run.account import list_sources
 from caseweave.run.convert import Conversion
 from caseweave.spec.expression import names as names_in
 from caseweave.spec.models import LinkRef, Sheet, Statement
-from caseweave.values.grid import Source
+from caseweave.values.grid import Source, cell_address, pointer
 
 RUN_FILE = "run.json"
 Rows = NDArray[np.int32]
@@ -93,6 +93,25 @@ class RunLineage:
         return next(str(one["path"]) for one in self.about["sources"] if one["alias"] == alias)
 
 
+def address(part: Mapping[str, Any], row: int, column: int) -> str:
+    """Where a cell of a sheet's part stands: A1, or the JSON pointer in a document."""
+    if part.get("at"):
+        return pointer(part["at"][row], *part["keys"][column])
+    return cell_address(row, column)
+
+
+def spots_of(part: Mapping[str, Any], spot: str | tuple[int, int]) -> list[tuple[int, int]]:
+    """The rows and columns of a sheet's part that stand at an address; a key above many rows is in all of them."""
+    if not isinstance(spot, str):
+        return [] if part.get("at") else [spot]
+    found = []
+    for column, (steps, key) in enumerate(part.get("keys", ())):
+        home = spot.removesuffix(key)
+        if spot.endswith(key) and home.count("/") == steps:
+            found += [(n, column) for n, at in enumerate(part["at"]) if at == home or at.startswith(home + "/")]
+    return [(row, column) for row, column in found if part["at"][row] and column in part["columns"].values()]
+
+
 def runs(folder: Path) -> Iterator[RunLineage]:
     """The lineage of a workspace's runs, the newest first; a run that changed nothing has none of its own."""
     for path in sorted((one for one in folder.glob("*") if one.is_dir() and one.name.isdigit()), reverse=True):
@@ -132,7 +151,10 @@ def _about(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]:
     sheets = {}
     for key, facts in conversion.applied.sheets.items():
         sheet = study.sheet(key)
-        parts = [{"source": one.source, "columns": dict(one.columns)} for one in facts.table.parts]
+        parts = [
+            {"source": one.source, "columns": dict(one.columns), "at": one.grid.at, "keys": one.grid.keys}
+            for one in facts.table.parts
+        ]
         ignored = {one.name: one.ignore for one in sheet.fields.values() if one.ignore}
         tabs = [sheet.name, *sheet.aliases, *sheet.title.values()]
         sheets[key] = {"tabs": tabs, "ignored": ignored, "parts": parts}

@@ -114,7 +114,7 @@ def run(
     clock = clock or Clock()
     if sources is None:
         with clock.step("read"):
-            sources = read_sources(paths, password=options.password)
+            sources = read_sources(paths, password=options.password, study=study)
     workspace.create()
     with workspace.locked():
         state = workspace.read_state()

@@ -26,10 +26,11 @@ def prove(name: str, *, studies: Sequence[Path] = (), vocabulary: Path | None = 
     try:
         study = load_study(name, studies=studies)
         rules, checks = rules_of(study), checks_of(study)
+        terms = open_terms(vocabulary)
+        known = knowledge(study, terms)
     except MappingError as error:
         data = error.data
         return [LintFinding(data["file"], data["line"], "not-loaded", "error", f"{data['problem']}.", error.way_out)]
-    terms = open_terms(vocabulary)
-    found = lint(study, knowledge(study, terms), example_runner(terms), rules, checks)
+    found = lint(study, known, example_runner(terms), rules, checks)
     # what lint has seen already would stop the compiler, or come out twice
     return found if any(one.severity == "error" for one in found) else [*compile_check(study, terms), *found]

@@ -68,22 +68,25 @@ def _describe(name: str, folder: Path) -> StudyLine:
     return StudyLine(name, str(found["version"]), found["title"])
 
 
-def read_unlocked(paths: Sequence[Path], password: str | None, ask: Callable[[], str | None]) -> list[Source]:
+def read_unlocked(
+    paths: Sequence[Path], password: str | None, ask: Callable[[], str | None], study: Study | None = None
+) -> list[Source]:
     """Read sources; where one is protected, `ask` for its password, a few times.
 
     >>> read_unlocked([], None, lambda: None)
     []
 
-    Arguments: `password`, tried first; `ask` gives None where there is nobody to ask. Raises SourceError.
+    Arguments: `password`, tried first; `ask` gives None where there is nobody to ask; `study`, if it is
+    known already. Raises SourceError.
     """
     for _ in range(PASSWORD_TRIES):
         try:
-            return read_sources(paths, password=password)
+            return read_sources(paths, password=password, study=study)
         except SourceProtected:
             password = ask()
             if password is None:
                 raise
-    return read_sources(paths, password=password)
+    return read_sources(paths, password=password, study=study)
 
 
 def stamps(sources: Sequence[Source]) -> list[Stamp]:

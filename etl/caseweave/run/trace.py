@@ -14,17 +14,21 @@ import numpy as np
 from caseweave.errors import UsageError
 from caseweave.plan.layout import normal
 from caseweave.run.held import Held, Holdings, fact_bytes, fact_text, fhir_holdings, omop_holdings
-from caseweave.run.lineage import RunLineage, Trail, runs
+from caseweave.run.lineage import RunLineage, Trail, address, runs, spots_of
 from caseweave.run.workspace import Workspace
 from caseweave.targets.omop.ddl import VOCABULARY_TABLES
-from caseweave.values.grid import cell_address
+from caseweave.values.grid import column_letters
 
 LARGEST_INTEGER = 2**31 - 1
 FHIR_REF = re.compile(r"(?P<type>[A-Za-z]+)/(?P<fact>[a-z2-7]{32})(?P<rendering>-[A-Za-z0-9.-]+)?")
 OMOP_REF = re.compile(r"(?P<table>[A-Za-z_]+):(?P<integer>\d+)")
-CELL_REF = re.compile(r"(?:(?P<source>source-\d+):)?(?P<sheet>.+)!\$?(?P<column>[A-Za-z]{1,3})\$?(?P<row>[1-9]\d*)")
+CELL_REF = re.compile(
+    r"(?:(?P<source>source-\d+):)?(?P<sheet>[^!]+|.+)"
+    r"!(?:\$?(?P<column>[A-Za-z]{1,3})\$?(?P<row>[1-9]\d*)|(?P<pointer>/.*))"
+)
 FORMS = (
-    "A REF is Observation/<id>, measurement:12, or Diagnosis!B7 (source-2:Diagnosis!B7 where several files have it)."
+    "A REF is Observation/<id>, measurement:12, or Diagnosis!B7 (source-2:Diagnosis!B7 where several files have it; in "
+    "JSON Diagnosis!/patients/3/er)."
 )
 # rows that no fact makes alone, and what to trace instead
 DERIVED = {
@@ -186,7 +190,7 @@ def _way(run: RunLineage, trail: Trail, number: int) -> Way:
             part = sheets[place.sheet]["parts"][int(place.parts[number])]
             row, column = int(place.rows[number]), part["columns"].get(field)
             if row >= 0 and column is not None:
-                uses.append(CellUse(slot, field, place.sheet, cell_address(row, column)))
+                uses.append(CellUse(slot, field, place.sheet, address(part, row, column)))
     source = sheets[head["sheet"]]["parts"][int(trail.places[0].parts[number])]["source"]
     return Way(
         fact=fact_text(trail.ids[number].tobytes()),
@@ -215,7 +219,7 @@ def _with_outputs(way: Way, held: Sequence[Held]) -> Way:
 
 def _of_cell(workspace: Workspace, targets: _Targets, ref: str, found: re.Match[str]) -> Trace:
     wanted = normal(found["sheet"].strip("'"))
-    row, column = int(found["row"]) - 1, _column_number(found["column"])
+    spot = found["pointer"] or (int(found["row"]) - 1, _column_number(found["column"]))
     known: dict[str, None] = {}
     for run in runs(workspace.lineage):
         for sheet, about in run.about["sheets"].items():
@@ -223,14 +227,17 @@ def _of_cell(workspace: Workspace, targets: _Targets, ref: str, found: re.Match[
             if wanted not in {normal(one) for one in (sheet, *about["tabs"])}:
                 continue
             parts = {n: one for n, one in enumerate(about["parts"]) if found["source"] in (None, one["source"])}
-            spots = [_spot(workspace, run, sheet, part, row, column) for part in parts.values()]
-            ways = [way for n in parts for way in _ways_of_cell(run, targets, sheet, n, row, column)]
+            cells = [(n, *place) for n, part in parts.items() for place in spots_of(part, spot)]
+            first = {n: (row, column) for n, row, column in reversed(cells)}
+            spots = [_spot(workspace, run, sheet, parts[n], *place) for n, place in first.items()]
+            ways = [way for n, row, column in cells for way in _ways_of_cell(run, targets, sheet, n, row, column)]
             spots = [one for one in spots if one.field or one.findings]
             if spots:
                 return Trace(ref, tuple(spots), tuple(ways))
             if parts:
+                what = found["pointer"] or f"Column {found['column'].upper()}"
                 raise UsageError(
-                    f"Column {found['column'].upper()} of sheet {sheet} holds no field of the mapping.",
+                    f"{what} of sheet {sheet} holds no field of the mapping.",
                     way_out=f"Its fields: {_columns(parts)}.",
                 )
     where = f" of {found['source']}" if found["source"] else ""
@@ -248,15 +255,19 @@ def _column_number(letters: str) -> int:
 
 
 def _columns(parts: Mapping[int, Mapping[str, Any]]) -> str:
-    columns = {column: name for part in parts.values() for name, column in part["columns"].items()}
-    return ", ".join(f"{cell_address(0, column)[:-1]} {name}" for column, name in sorted(columns.items()))
+    columns = {
+        (column, part["keys"][column][1] if part.get("at") else column_letters(column)): name
+        for part in parts.values()
+        for name, column in part["columns"].items()
+    }
+    return ", ".join(f"{where} {name}" for (_, where), name in sorted(columns.items()))
 
 
 def _spot(
     workspace: Workspace, run: RunLineage, sheet: str, part: Mapping[str, Any], row: int, column: int
 ) -> CellSpot:
     field = next((name for name, place in part["columns"].items() if place == column), "")
-    source, cell = part["source"], cell_address(row, column)
+    source, cell = part["source"], address(part, row, column)
     file = next(one for one in run.about["sources"] if one["alias"] == source)
     return CellSpot(
         run=run.number,
@@ -284,7 +295,7 @@ def _findings(workspace: Workspace, sha256: str) -> Iterator[Mapping[str, str]]:
 
 def _ways_of_cell(run: RunLineage, targets: _Targets, sheet: str, part: int, row: int, column: int) -> Iterator[Way]:
     """The ways of all facts that a cell took part in; one row is one patient's."""
-    cell = cell_address(row, column)
+    cell = address(run.about["sheets"][sheet]["parts"][part], row, column)
     ways = []
     for trail in run.trails(sheet):
         place = next(one for one in trail.places if one.sheet == sheet)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from caseweave.run.convert import Conversion
 from caseweave.run.reports import write_csv
-from caseweave.terms import displays
+from caseweave.terms import displays_of
 
 COLUMNS = ("kind", "sheet", "field", "value", "count", "cells", "candidates")
 SHOWN_CELLS = 5
@@ -43,7 +43,7 @@ def unknown_values(conversion: Conversion) -> list[dict[str, object]]:
 
 def unmapped_codes(conversion: Conversion) -> list[dict[str, object]]:
     """Codes without a standard concept, with standard concepts of a like name."""
-    known = displays()
+    known = displays_of(conversion.study)
     rows = []
     for code, resolved in conversion.omop.settings.concepts.seen.items():
         if resolved.concept_id or not code.codings or code.codings[0].system == "LOCAL":

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import IO
 
 from caseweave.errors import CaseweaveError, SourceDamaged, SourceError, SourceTooLarge
+from caseweave.sources.jsonplan import JsonSheet
 from caseweave.sources.limits import MEGABYTE, Limits
 from caseweave.sources.wire import (
     Reading,
@@ -56,7 +57,7 @@ class Reader:
     ) -> None:
         self.close()
 
-    def read(self, path: Path, kind: str, password: str | None = None) -> Reading:
+    def read(self, path: Path, kind: str, password: str | None = None, sheets: tuple[JsonSheet, ...] = ()) -> Reading:
         """Read one file; raises a SourceError for everything that goes wrong with it."""
         process = self._running()
         seconds = self.limits.seconds_for(path.stat().st_size)
@@ -72,7 +73,7 @@ class Reader:
         answer: Reading | CaseweaveError
         try:
             assert process.stdin is not None and process.stdout is not None  # both are pipes
-            send_request(process.stdin, Request(str(path), kind, password, self.limits))
+            send_request(process.stdin, Request(str(path), kind, password, self.limits, sheets))
             answer = receive_answer(process.stdout)
         except (OSError, EOFError):
             answer = self._obituary(path.name, seconds, late.is_set())
@@ -161,10 +162,13 @@ def serve() -> None:
         send_answer(outgoing, _answer(request, read_file))
 
 
-def _answer(request: Request, read_file: Callable[[Path, str, str | None, Limits], Reading]) -> Reading | SourceError:
+def _answer(
+    request: Request,
+    read_file: Callable[[Path, str, str | None, Limits, tuple[JsonSheet, ...]], Reading],
+) -> Reading | SourceError:
     name = Path(request.path).name
     try:
-        return read_file(Path(request.path), request.kind, request.password, request.limits)
+        return read_file(Path(request.path), request.kind, request.password, request.limits, request.sheets)
     except SourceError as error:
         return error
     except MemoryError:

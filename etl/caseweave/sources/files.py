@@ -29,6 +29,9 @@ BROKEN_ZIP = (
     ValueError,
 )
 EXTENSIONS = frozenset({".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".xlsb", ".ods", ".csv", ".tsv"})
+# documents: read where the study says where their rows stand
+DOCUMENTS = {"json": "a JSON document", "ndjson": "a file of JSON documents", "bson": "a file of BSON documents"}
+_DOCUMENT_ENDINGS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".bson": "bson"}
 READABLE = ".xlsx .xlsm .xltx .xltm .xls .xlsb .ods .csv .tsv"
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -55,39 +58,42 @@ _NOT_TABLES = {
 }
 
 
-def find_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+def find_files(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, documents: bool = False
+) -> list[Path]:
     """List the files that are meant: files as given, folders by what they hold, each file once.
 
     >>> find_files([])
     []
 
-    Arguments: files and folders; of a folder the readable files, without lock files (~$) and hidden ones.
+    Arguments: files and folders; of a folder the readable files, without lock files (~$) and hidden ones; with
+    `documents` also JSON and BSON.
     Raises UsageError for a path that isn't there, SourceUnsupported for a folder with nothing to read.
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found: dict[Path, Path] = {}
     for path in map(Path, given):
-        for file in _files_of(path):
+        for file in _files_of(path, EXTENSIONS | (_DOCUMENT_ENDINGS.keys() if documents else set())):
             found.setdefault(file.resolve(), file)
     return list(found.values())
 
 
-def _files_of(path: Path) -> list[Path]:
+def _files_of(path: Path, endings: frozenset[str]) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             raise UsageError(f"{path} isn't there.", way_out="Check the spelling, or give the folder.", path=str(path))
         if not path.is_file():
             raise _unsupported(path.name, "it is no ordinary file")
         return [path]
-    files = sorted(file for file in path.iterdir() if _wanted(file))
+    files = sorted(file for file in path.iterdir() if _wanted(file, endings))
     if not files:
         raise SourceUnsupported(str(path), "the folder holds no readable file", way_out=f"Readable are {READABLE}.")
     return files
 
 
-def _wanted(file: Path) -> bool:
+def _wanted(file: Path, endings: frozenset[str]) -> bool:
     hidden = file.name.startswith((".", "~$"))
-    return not hidden and file.suffix.lower() in EXTENSIONS and file.is_file()
+    return not hidden and file.suffix.lower() in endings and file.is_file()
 
 
 def digest(path: Path) -> str:
@@ -105,7 +111,7 @@ def _unopened(path: Path, error: OSError) -> SourceError:
 
 
 def kind_of(path: Path) -> str:
-    """Name the kind of a file by its content: xlsx, xlsm, xltx, xltm, xlsb, ods, ole, csv or tsv.
+    """Name the kind of a file by its content: xlsx, xlsm, xltx, xltm, xlsb, ods, ole, csv, tsv, json, ndjson or bson.
 
     `ole` is the container that both old and encrypted workbooks use; the reader of each tells them apart.
     Raises SourceUnsupported for everything else, SourceDamaged for an empty or broken file.
@@ -117,6 +123,8 @@ def kind_of(path: Path) -> str:
         raise _unopened(path, error) from error
     if not head:
         raise SourceDamaged(path.name, "the file is empty", way_out="Export or copy it again.")
+    if path.suffix.lower() == ".bson":  # its first bytes are a length, and can look like anything
+        return "bson"
     if head.startswith(_ZIP):
         return kind_of_zip(path, path.name)
     if head.startswith(_OLE) or _is_bare_biff(head):
@@ -176,6 +184,8 @@ def _kind_of_text(path: Path, head: bytes) -> str:
     if start.startswith((b"<?xml", b"<workbook")):
         raise _unsupported(path.name, "it is an XML file")
     suffix = path.suffix.lower()
+    if suffix in _DOCUMENT_ENDINGS:
+        return _DOCUMENT_ENDINGS[suffix]
     if suffix in (".csv", ".tsv", ".txt", ".tab"):
         return "tsv" if suffix in (".tsv", ".tab") else "csv"
     raise _unsupported(path.name, "it holds text or unknown bytes, not a workbook")

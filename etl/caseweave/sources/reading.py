@@ -15,7 +15,9 @@ from caseweave.sources.calamine import Unparsed, by_content, read_workbook
 from caseweave.sources.child import peak_memory
 from caseweave.sources.csvfile import read_csv
 from caseweave.sources.encrypted import decrypt
-from caseweave.sources.files import READABLE, kind_of_zip
+from caseweave.sources.files import DOCUMENTS, READABLE, kind_of_zip
+from caseweave.sources.jsonfile import read_documents
+from caseweave.sources.jsonplan import JsonSheet
 from caseweave.sources.limits import Limits
 from caseweave.sources.odsscan import scan_open_document, with_mimetype
 from caseweave.sources.package import WorkbookScan
@@ -40,15 +42,20 @@ _OFFICE = ("xlsx", "xlsm", "xltx", "xltm")
 _MACROS = ("xlsm", "xltm")
 
 
-def read_file(path: Path, kind: str, password: str | None, limits: Limits) -> Reading:
+def read_file(
+    path: Path, kind: str, password: str | None, limits: Limits, sheets: tuple[JsonSheet, ...] = ()
+) -> Reading:
     """Read one file of a known kind.
 
-    Arguments: the file, its kind as `files.kind_of` names it, a password or None, the limits.
+    Arguments: the file, its kind as `files.kind_of` names it, a password or None, the limits; `sheets` say where rows
+    stand in a document.
     Raises a SourceError.
     """
     if kind in ("csv", "tsv"):
         grid, notes = read_csv(path, limits, tabs=kind == "tsv")
         reading = Reading(kind, None, (grid,), notes)
+    elif kind in DOCUMENTS:
+        reading = Reading(kind, None, read_documents(path, kind, sheets, limits))
     else:
         source, kind = _opened(path, kind, password)
         reading = _read(source, path.name, kind, limits)

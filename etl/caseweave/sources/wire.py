@@ -20,9 +20,10 @@ from caseweave.errors import (
     SourceTooLarge,
     SourceUnsupported,
 )
+from caseweave.sources.jsonplan import JsonSheet
 from caseweave.sources.limits import Limits
 from caseweave.values.grid import Grid, GridColumn, RawCell
-from caseweave.values.types import CellError
+from caseweave.values.types import CellError, Digits
 
 _LENGTH = struct.Struct("<Q")
 _ERRORS: dict[str, type[SourceError]] = {
@@ -35,6 +36,7 @@ _TO_JSON: tuple[tuple[type, str, Callable[[Any], Any]], ...] = (
     (datetime.time, "time", datetime.time.isoformat),
     (datetime.timedelta, "span", lambda span: [span.days, span.seconds, span.microseconds]),
     (CellError, "error", lambda error: error.text),
+    (Digits, "digits", str),
 )
 _FROM_JSON: dict[str, Callable[[Any], RawCell]] = {
     "datetime": datetime.datetime.fromisoformat,
@@ -42,6 +44,7 @@ _FROM_JSON: dict[str, Callable[[Any], RawCell]] = {
     "time": datetime.time.fromisoformat,
     "span": lambda parts: datetime.timedelta(*parts),
     "error": CellError,
+    "digits": Digits,
 }
 
 
@@ -53,6 +56,7 @@ class Request:
     kind: str
     password: str | None
     limits: Limits
+    sheets: tuple[JsonSheet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ def receive_request(stream: IO[bytes]) -> Request:
     """In the child; EOFError when the parent is done."""
     fields = _read(stream)
     path = os.fsdecode(fields["path"].encode("latin-1"))
-    return Request(path, fields["kind"], fields["password"], Limits(**fields["limits"]))
+    sheets = tuple(JsonSheet(**{**one, "paths": tuple(one["paths"])}) for one in fields["sheets"])
+    return Request(path, fields["kind"], fields["password"], Limits(**fields["limits"]), sheets)
 
 
 def send_answer(stream: IO[bytes], answer: Reading | SourceError) -> None:
@@ -120,6 +125,8 @@ def _grid_head(grid: Grid) -> dict[str, Any]:
         "height": grid.height,
         "width": grid.width,
         "merged": grid.merged,
+        "at": grid.at,
+        "keys": grid.keys,
         "distinct": [[_to_json(value) for value in column.distinct] for column in grid.columns],
     }
 
@@ -132,7 +139,10 @@ def _receive_grid(stream: IO[bytes], head: dict[str, Any]) -> Grid:
         values = [_FROM_JSON[value[0]](value[1]) if type(value) is list else value for value in distinct]
         columns.append(GridColumn(codes, values))
     merged = tuple((top, left, bottom, right) for top, left, bottom, right in head["merged"])
-    return Grid(head["name"], head["hidden"], head["height"], head["width"], tuple(columns), merged)
+    keys = tuple((steps, key) for steps, key in head["keys"])
+    return Grid(
+        head["name"], head["hidden"], head["height"], head["width"], tuple(columns), merged, tuple(head["at"]), keys
+    )
 
 
 def _to_json(value: RawCell) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caseweave.spec.check import check_study
+from caseweave.spec.documents import check_paths
 from caseweave.spec.fieldfile import build_field, check_field_name
 from caseweave.spec.folders import STUDY_FILE, Folders, folders
 from caseweave.spec.models import Field, Repeat, Sheet, Statement, Study
@@ -24,7 +25,8 @@ from caseweave.spec.yamlfile import Map, canonical, read_yaml, walk
 from caseweave.values.dates import DateRules
 from caseweave.values.numbers import NumberRules
 
-SYSTEMS_LABEL = "vocabularies/systems.yaml"
+SYSTEMS_FILE, CODES_FILE = "systems.yaml", "codes.csv"
+SYSTEMS_LABEL = f"vocabularies/{SYSTEMS_FILE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,15 @@ class _Loader:
         return replace(study, files=files, digest=digest)
 
     def system_aliases(self) -> frozenset[str]:
-        tree, _ = read_yaml(self.places.vocabularies / "systems.yaml", SYSTEMS_LABEL)
-        systems = tree.get("systems")
+        trees = [read_yaml(self.places.vocabularies / SYSTEMS_FILE, SYSTEMS_LABEL)[0]]
+        if (self.folder / SYSTEMS_FILE).is_file():
+            trees.append(self.read(SYSTEMS_FILE)[0])
+        if (self.folder / CODES_FILE).is_file():  # only what its codes mean, but that is part of the study
+            label = f"{self.folder.name}/{CODES_FILE}"
+            self.used(label, _text(self.folder / CODES_FILE, label))
+        found = [tree.get("systems") for tree in trees]
         # OMOP's conventions stand by name in a table of their own
-        return frozenset(systems if isinstance(systems, Map) else ()) | {"OMOP"}
+        return frozenset(alias for one in found if isinstance(one, Map) for alias in one) | {"OMOP"}
 
     def sheet(self, key: str, study: str, at: At) -> _SheetFile:
         if not (self.folder / f"{key}.yaml").is_file():
@@ -196,6 +203,7 @@ class _Loader:
         for each in sheet.fields.values():
             if not isinstance(each.required, bool):
                 known.expression(sheet.key, each.required, At(each.file, each.line))
+        check_paths(found["json"], sheet.fields.values())
         return Sheet(
             key=sheet.key,
             name=found["sheet"],
@@ -207,12 +215,20 @@ class _Loader:
             grain=found["grain"],
             row_key=found["key"],
             join=found["join"],
+            json=found["json"],
             end=found["end"],
             fields=sheet.fields,
             statements=tuple(statements),
             examples=examples_of(sheet.key, found["examples"]),
             subject_field=next((one.name for one in sheet.fields.values() if one.role == "subject"), ""),
         )
+
+
+def _text(path: Path, label: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise At(label, 1).error(f"can't be read ({error})", "Save it as UTF-8 text.") from None
 
 
 def _joined(sheets: Sequence[_SheetFile]) -> dict[str, tuple[str, ...]]:

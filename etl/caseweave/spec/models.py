@@ -245,7 +245,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One tab: `key` is its name in the mapping, `name` the tab's; `row_key` tells its rows apart."""
+    """One tab: `key` is its name in the mapping, `name` the tab's; `row_key` tells its rows apart; `json` says where
+    they stand in a document."""
 
     key: str
     name: str
@@ -257,6 +258,7 @@ class Sheet:
     grain: str = "one row per patient"
     row_key: tuple[str, ...] = ()
     join: Join | None = None
+    json: str = ""
     end: str = "default"
     fields: Mapping[str, Field] = field(default_factory=dict)
     statements: tuple[Statement, ...] = ()

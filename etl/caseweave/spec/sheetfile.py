@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from caseweave.spec.blocks import Block, Key
+from caseweave.spec.documents import JSON
 from caseweave.spec.expression import Expression, parse
 from caseweave.spec.fieldfile import field_block
 from caseweave.spec.models import CodeLit, Example, Expr, Filler, Join, NumberLit, TextLit, TruthLit
@@ -318,6 +319,13 @@ SHEET = Block(
                 lambda found, at: Join(found["with"], found["on"]),
             ),
             "another sheet that describes the same rows",
+        ),
+        Key(
+            "json",
+            JSON,
+            "where the rows stand in JSON and BSON, which is refused without",
+            '{each: "patients[].visits[]"}',
+            default="",
         ),
         Key(
             "end",

@@ -8,7 +8,7 @@ from caseweave.terms.concept import Concept, Resolved, Status, Terms
 from caseweave.terms.conventions import conventions
 from caseweave.terms.store import build_index, cache_folder, open_index
 from caseweave.terms.subset import load_subset
-from caseweave.terms.systems import Display, System, Systems, displays, systems
+from caseweave.terms.systems import Display, System, Systems, displays, displays_of, systems, systems_of
 
 __all__ = [
     "Concept",
@@ -20,8 +20,10 @@ __all__ = [
     "Terms",
     "conventions",
     "displays",
+    "displays_of",
     "open_terms",
     "systems",
+    "systems_of",
 ]
 
 

@@ -11,10 +11,12 @@ from typing import TypeVar
 
 from caseweave.assets import data_path
 from caseweave.errors import MappingError
+from caseweave.spec.models import Study
 from caseweave.spec.yamlfile import Map, read_yaml
 
 SYSTEMS_FILE = "systems.yaml"
 CODES_FOLDER = "codes"
+OWN_CODES = "codes.csv"
 CODE_COLUMNS = ("system", "code", "display", "source")
 SECTIONS = ("systems", "extensions", "profiles")
 SYSTEM_KEYS = ("url", "omop")
@@ -61,11 +63,12 @@ def systems(more: Iterable[Path] = ()) -> Systems:
     found: dict[str, System] = {}
     urls: dict[str, dict[str, str]] = {"extensions": {}, "profiles": {}}
     for path in (data_path("vocabularies") / SYSTEMS_FILE, *more):
-        tree, _ = read_yaml(path, path.name)
+        name = f"{path.parent.name}/{path.name}"
+        tree, _ = read_yaml(path, name)
         for section in tree:
             if section not in SECTIONS:
                 raise MappingError(
-                    path.name,
+                    name,
                     tree.at(section),
                     f"unknown key '{section}'",
                     way_out=f"Valid here: {', '.join(SECTIONS)}.",
@@ -73,14 +76,14 @@ def systems(more: Iterable[Path] = ()) -> Systems:
             entries = tree[section] if tree[section] is not None else Map()
             if not isinstance(entries, Map):
                 raise MappingError(
-                    path.name, tree.at(section), f"'{section}' isn't a mapping", way_out="Write alias: value."
+                    name, tree.at(section), f"'{section}' isn't a mapping", way_out="Write alias: value."
                 )
             for alias in entries:
                 line = entries.at(alias)
                 if section == "systems":
-                    _add(found, alias, _system(alias, entries[alias], path.name, line), path.name, line)
+                    _add(found, alias, _system(alias, entries[alias], name, line), name, line)
                 else:
-                    _add(urls[section], alias, _url(entries[alias], path.name, line), path.name, line)
+                    _add(urls[section], alias, _url(entries[alias], name, line), name, line)
     return Systems(found, urls["extensions"], urls["profiles"])
 
 
@@ -114,38 +117,50 @@ def displays(more: Iterable[Path] = ()) -> dict[tuple[str, str], Display]:
     >>> isinstance(displays(), dict)
     True
 
-    Arguments: `more`, folders with files of the same form. Raises MappingError where a row is wrong, or two rows say
-    different things of one code.
+    Arguments: `more`, files of the same form, or folders of them. Raises MappingError where a row is wrong, or
+    two rows say different things of one code.
     """
     found: dict[tuple[str, str], Display] = {}
     places: dict[tuple[str, str], str] = {}
-    for folder in (data_path("vocabularies") / CODES_FOLDER, *more):
-        for path in sorted(folder.glob("*.csv")):
+    for place in (data_path("vocabularies") / CODES_FOLDER, *more):
+        for path in sorted(place.glob("*.csv")) if place.is_dir() else (place,):
             _read_codes(path, found, places)
     return found
 
 
+def systems_of(study: Study) -> Systems:
+    """The list of systems as a study sees it, with the `systems.yaml` of its folder; raises as `systems` does."""
+    return systems(_own(study, SYSTEMS_FILE))
+
+
+def displays_of(study: Study) -> dict[tuple[str, str], Display]:
+    """What each code means to a study, with the `codes.csv` of its folder; raises as `displays` does."""
+    return displays(_own(study, OWN_CODES))
+
+
+def _own(study: Study, name: str) -> list[Path]:
+    path = Path(study.folder) / name
+    return [path] if study.folder and path.is_file() else []
+
+
 def _read_codes(path: Path, found: dict[tuple[str, str], Display], places: dict[tuple[str, str], str]) -> None:
+    name = f"{path.parent.name}/{path.name}"
     with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         if tuple(reader.fieldnames or ()) != CODE_COLUMNS:
-            raise MappingError(
-                path.name, 1, "not a list of codes", way_out=f"The columns are {', '.join(CODE_COLUMNS)}."
-            )
+            raise MappingError(name, 1, "not a list of codes", way_out=f"The columns are {', '.join(CODE_COLUMNS)}.")
         for row in reader:
             line = reader.line_num
             if None in row or any(value is None or not value.strip() for value in row.values()):
-                raise MappingError(
-                    path.name, line, "a row isn't complete", way_out="Fill system, code, display and source."
-                )
+                raise MappingError(name, line, "a row isn't complete", way_out="Fill system, code, display and source.")
             key = (row["system"].strip(), row["code"].strip())
             text = row["display"].strip()
             kept = found.get(key)
             if kept is None:
-                found[key], places[key] = Display(text, row["source"].strip()), f"{path.name}:{line}"
+                found[key], places[key] = Display(text, row["source"].strip()), f"{name}:{line}"
             elif _same(kept.text) != _same(text):
                 raise MappingError(
-                    path.name,
+                    name,
                     line,
                     f"{'|'.join(key)} is '{text}' here and '{kept.text}' in {places[key]}",
                     way_out="Look the code up and keep the right one.",

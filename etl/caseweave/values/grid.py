@@ -6,9 +6,18 @@ import datetime
 from array import array
 from dataclasses import dataclass
 
-from caseweave.values.types import CellError
+from caseweave.values.types import CellError, Digits
 
-RawCell = None | str | int | float | bool | datetime.date | datetime.time | datetime.timedelta | CellError
+RawCell = None | str | int | float | bool | datetime.date | datetime.time | datetime.timedelta | CellError | Digits
+
+
+def normal(text: object) -> str:
+    """A header, key or tab name as it is compared: case, spaces and the star of a required column don't count.
+
+    >>> normal(" Patient\\u00a0ID *")
+    'patient id'
+    """
+    return " ".join(str(text).replace("\u00a0", " ").split()).rstrip("* ").casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,9 @@ class Grid:
     >>> cell_address(6, 1)
     'B7'
 
-    `merged` holds (first row, first column, last row, last column), zero-based and inclusive.
+    `merged` holds (first row, first column, last row, last column), zero-based and inclusive. Of a document `at` holds
+    the JSON pointer of the object behind each row ("" for the header), `keys` for each column how many steps of that
+    pointer lead to the object that its key is in, and the pointer from there.
     """
 
     name: str
@@ -35,6 +46,12 @@ class Grid:
     width: int
     columns: tuple[GridColumn, ...]
     merged: tuple[tuple[int, int, int, int], ...] = ()
+    at: tuple[str, ...] = ()
+    keys: tuple[tuple[int, str], ...] = ()
+
+    def address(self, row: int, column: int) -> str:
+        """Where a cell stands: A1, or the JSON pointer in a document."""
+        return pointer(self.at[row], *self.keys[column]) if self.at else cell_address(row, column)
 
     def cell(self, row: int, column: int) -> RawCell:
         """The raw value of one cell, both indices zero-based."""
@@ -72,3 +89,14 @@ def column_letters(column: int) -> str:
 def cell_address(row: int, column: int) -> str:
     """The A1 address of a zero-based row and column."""
     return f"{column_letters(column)}{row + 1}"
+
+
+def pointer(row: str, steps: int, key: str) -> str:
+    """The JSON pointer of a key: some steps of its row's pointer, and the way from there.
+
+    >>> pointer("/patients/3/visits/0", 4, "/ki67"), pointer("/patients/3/visits/0", 2, "/id")
+    ('/patients/3/visits/0/ki67', '/patients/3/id')
+
+    Standard: RFC 6901.
+    """
+    return "/".join(row.split("/")[: steps + 1]) + key

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
 from caseweave.values.grid import RawCell
 from caseweave.values.problems import Problem, plain
-from caseweave.values.types import CellError, Comparator
+from caseweave.values.types import CellError, Comparator, Digits
 
 _COMPARATORS: dict[str, Comparator] = {
     "<": "<", ">": ">", "<=": "<=", ">=": ">=", "=<": "<=", "=>": ">=",
@@ -77,6 +77,8 @@ def parse_number(raw: RawCell, rules: NumberRules | None = None) -> Number | Pro
         return Problem("cell-error", f"The cell holds no value ({raw.text}).", rules.expected)
     if isinstance(raw, (int, float)):
         return _from_excel(raw, rules)
+    if isinstance(raw, Digits):  # no study's rules change what a point means in JSON
+        return _from_text(raw.text, replace(rules, decimal=(".",), thousands=None))
     return _not_a_number(rules, "The cell holds a date or time; Excel may have made one of a number.")
 
 

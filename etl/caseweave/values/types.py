@@ -135,3 +135,13 @@ class CellError:
     """A cell that holds no usable value: an Excel error such as #N/A, or a formula without a cached value."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """A number as a JSON document writes it, every digit kept; its point can be nothing but a decimal mark."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text

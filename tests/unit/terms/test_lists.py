@@ -68,7 +68,7 @@ def test_displays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("system,code,display,source\nX,1,Negative,there\n", r"X\|1 is 'Negative' here and 'Positive' in a\.csv:2"),
+        ("system,code,display,source\nX,1,Negative,there\n", r"X\|1 is 'Negative' here and 'Positive' in \S*a\.csv:2"),
         ("system,code,display\nX,1,Positive\n", "not a list of codes"),
         ("system,code,display,source\nX,2,Two,\n", "a row isn't complete"),
         ("system,code,display,source\nX,2\n", "a row isn't complete"),

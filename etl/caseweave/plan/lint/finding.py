@@ -9,7 +9,7 @@ from caseweave.issues import Severity
 from caseweave.shapes import FhirShapes, OmopShapes, fhir_shapes, omop_shapes
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.models import Study
-from caseweave.terms import Display, System, Systems, Terms, conventions, displays, open_terms, systems
+from caseweave.terms import Display, System, Systems, Terms, conventions, displays_of, open_terms, systems_of
 from caseweave.terms.presence import presence
 
 
@@ -65,15 +65,19 @@ class Knowledge:
 
 
 def knowledge(study: Study, terms: Terms | None = None) -> Knowledge:
-    """Gather what Caseweave ships to measure a study against; `terms` are the vocabularies, else the shipped subset."""
+    """Gather what a study is measured against, its own codes and systems with it.
+
+    Arguments: `terms` are the vocabularies, else the shipped subset. Raises MappingError where a file of its
+    own is wrong.
+    """
     cdm = str(study.omop.get("cdm") or "5.4")
     return Knowledge(
         study,
         fhir_shapes(),
         omop_shapes(cdm, oncology=True, imaging=True),
         terms or open_terms(),
-        systems(),
-        displays(),
+        systems_of(study),
+        displays_of(study),
         conventions(),
         presence(),
     )
