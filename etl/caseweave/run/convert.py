@@ -82,7 +82,7 @@ class Conversion:
 
     @cached_property
     def frozen(self) -> frozenset[int]:
-        """Batches of facts that the sources can't tell whole: a column or linked sheet is missing, or a linked fact's."""
+        """Batches of facts that the sources can't tell whole: a column or linked sheet is missing, or a link's."""
         lacking = {(one.sheet, one.field) for one in self.layout.findings if one.rule == "missing-column"}
         by_identity = {statement.identity: statement for statement in self.study.statements}
         found: set[int] = set()

@@ -1,4 +1,4 @@
-"""Two streams of one study: a fact stands while either says it; where they disagree, the first stands and it is told."""
+"""Two streams of one study: a fact stands while either says it; where they disagree, that is told."""
 
 from __future__ import annotations
 
