@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.hapi import hapi, hapi_server
 from tests.services.need import require
 from tests.services.office import soffice
 from tests.services.postgres import postgres, postgres_database
 from tests.services.validator import fhir_validator
 
-__all__ = ["fhir_validator", "postgres", "postgres_database", "repo", "shared", "soffice"]
+__all__ = ["fhir_validator", "hapi", "hapi_server", "postgres", "postgres_database", "repo", "shared", "soffice"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
