@@ -116,7 +116,8 @@ def one_code(known: Knowledge, coding: Coding, file: str, line: int) -> Iterator
             "unknown-code",
             "error",
             f"nobody here knows what {coding} means",
-            "Look it up, and list it with its display and source in vocabularies/codes.",
+            "Look it up, and list it with its display and source: a study's own in its codes.csv, shared ones in "
+            "vocabularies/codes.",
         )
     vocabulary = known.system(coding.system).omop
     if vocabulary and known.terms.resolve(vocabulary, coding.code).status == "invalid":
