@@ -148,6 +148,20 @@ def test_a_visit_of_a_patient_known_from_an_earlier_run(deliver: Deliver, first:
     assert periods(first) == periods(tmp_path / "fresh")
 
 
+def test_a_person_stays_while_rows_of_another_sheet_need_it(deliver: Deliver, first: Path, tmp_path: Path) -> None:
+    before = omop(first)
+    rows = filled()["Patients"]
+    rows[4][2] = None  # without a year of birth OMOP has no person
+    outcome = deliver(first, workbook(tmp_path / "patients.xlsx", {"Patients": rows}))
+    assert changes(outcome)["omop"] == (0, 0, 5)  # cancer, its episode, and what was measured with it
+    after = omop(first)  # every row finds its person
+    assert len(after) == len(before) - 4 and after.keys() < before.keys()
+    let_go = [name for name, row in after.items() if row != before[name]]
+    assert [after[name]["measurement_event_id"] for name in let_go] == [None, None]  # Ki-67 of the visits
+    assert changes(deliver(first, tmp_path / "form.xlsx", force=True))["omop"] == (5, 0, 0)
+    assert omop(first) == before
+
+
 def test_an_emptied_sheet_stops_the_run(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     before = fhir(first)
     emptied = workbook(tmp_path / "emptied.xlsx", {**filled(), "Visits": []})

@@ -115,6 +115,12 @@ class Ledger:
         )
         return unpack([(-1, records) for (records,) in rows])
 
+    def told_elsewhere(self, subjects: Iterable[str]) -> set[str]:
+        """Those of some patients of whom other streams or studies say something."""
+        among, argument = self.among(subjects)
+        query = f"SELECT DISTINCT subject FROM {self.table} WHERE NOT (study = ? AND stream = ?) AND {among}"
+        return {subject for (subject,) in self.connection.execute(query, (self.study, self.stream, argument))}
+
     def holds(self) -> dict[str, int]:
         """How many records are held of each sheet, all patients together."""
         rows = self.connection.execute(

@@ -6,7 +6,7 @@ import datetime
 import decimal
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +112,13 @@ class HeldLedger(Ledger):
 
     def create(self) -> None:
         pass
+
+    def among(self, subjects: Iterable[str]) -> tuple[str, object]:
+        return ("subject = ANY (?)", list(subjects)) if self.on_postgres else super().among(subjects)
+
+    @property
+    def on_postgres(self) -> bool:
+        return isinstance(self.connection, PostgresAnswers)
 
 
 @contextmanager

@@ -145,6 +145,11 @@ class PostgresDatabase:
             )
             self.changes[table] -= done.rowcount
 
+    def set_null(self, table: str, columns: Sequence[str], integers: Iterable[int]) -> None:
+        """Empty columns of the rows with these keys."""
+        empty, key = ", ".join(f'"{name}" = NULL' for name in columns), self.shapes.tables[table].id_column
+        self.execute(f'UPDATE "{table}" SET {empty} WHERE "{key}" = ANY (?::bigint[])', (list(integers),))
+
     def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
         """Rows of a query."""
         return self.execute(query, arguments).fetchall()

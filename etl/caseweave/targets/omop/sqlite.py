@@ -93,6 +93,12 @@ class SqliteDatabase:
         """Delete the rows that hold these integers in a column."""
         self.connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", ((one,) for one in integers))
 
+    def set_null(self, table: str, columns: Sequence[str], integers: Iterable[int]) -> None:
+        """Empty columns of the rows with these keys."""
+        empty = ", ".join(f"{name} = NULL" for name in columns)
+        key = self.shapes.tables[table].id_column
+        self.connection.executemany(f"UPDATE {table} SET {empty} WHERE {key} = ?", ((one,) for one in integers))
+
     def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
         """Rows of a query."""
         return self.connection.execute(query, arguments).fetchall()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from caseweave.targets.omop.columns import Column, Constant, Lookup, Person, Ref
 from caseweave.targets.omop.ddl import parents_first
 from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.integers import IntegerMap, allocate
+from caseweave.targets.omop.links import cut, pointing_to
 from caseweave.targets.omop.materialize import RowMaker
 from caseweave.targets.omop.periods import write_periods
 from caseweave.targets.omop.rows import OmopBuilder
@@ -57,6 +58,7 @@ class Database(Protocol):
     def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None: ...
     def update(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None: ...
     def delete(self, table: str, column: str, integers: Iterable[int]) -> None: ...
+    def set_null(self, table: str, columns: Sequence[str], integers: Iterable[int]) -> None: ...
     def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]: ...
     def refuse_lacking(self, concepts: Sequence[int]) -> str: ...
 
@@ -129,11 +131,21 @@ class OmopWriter:
                 words = np.zeros(len(facts), dtype=np.uint64)
                 if there.any():
                     with np.errstate(over="ignore"):
+                        places = column.renderings[facts][there]
                         target = id_words(self.ids[column.batch][index[there]])
-                        words[there] = (target + column.renderings[facts][there].astype(np.uint64)) * (
-                            salt | np.uint64(1)
-                        )
+                        # a row that moves to another table gets another integer: those that point to it change with it
+                        target += self.kinds(column.batch)[places, index[there]] * np.uint64(257)
+                        words[there] = (target + places.astype(np.uint64)) * (salt | np.uint64(1))
                 return words
+
+    def kinds(self, number: int) -> NDArray[np.uint64]:
+        """The kind of table of each fact's row, by rendering, of one batch."""
+        built = self.builder.batch(number)
+        renderings = max((one.rendering for one in built), default=0) + 1
+        found = np.zeros((renderings, len(self.ids[number])), dtype=np.uint64)
+        for one in built:
+            found[one.rendering, one.mask] = self.kind_of[one.table.name]
+        return found
 
     def spans(self) -> dict[int, tuple[int, int]]:
         """The first and last day of each unit that has dated rows, as proleptic ordinals."""
@@ -165,7 +177,21 @@ class OmopWriter:
         self.builder.held_persons = self.persons(self.held, others)
         self.builder.frozen = self.scope.frozen
         self.made = self.records()
-        return compare(self.made, self.scope, self.held, others)
+        return self.keep_persons(ledger, compare(self.made, self.scope, self.held, others))
+
+    def keep_persons(self, ledger: Ledger, change: Difference) -> Difference:
+        """A person stays, whatever this run says, while rows of other sheets or streams point to it."""
+        gone = change.vanished.kind == self.kind_of["person"]
+        if not gone.any():
+            return change
+        units = self.scope.units
+        names = np.array([units[n][0] for n in change.vanished.unit.tolist()])
+        needed = {units[n][0] for part in (change.new, change.changed, change.stays) for n in np.unique(part.unit)}
+        needed |= {unit[0] for unit, held in self.held.items() if held.records and unit not in set(units)}
+        needed |= ledger.told_elsewhere(names[gone].tolist())
+        stay = gone & np.isin(names, list(needed))
+        stays = concatenate([change.stays, change.vanished.take(stay)])
+        return replace(change, vanished=change.vanished.take(~stay), stays=stays)
 
     def write(self, database: Database, ledger: Ledger, change: Difference) -> None:
         """Bring the database to what the run says; the caller commits."""
@@ -189,7 +215,37 @@ class OmopWriter:
         after = concatenate([wanted, change.stays])
         ledger.write(self.ledger_rows(after, change, self.held, spans))
         write_periods(database, ledger, self.person_integers(given.integers, change), self.period_type)
+        self.tie(database, change, given.integers)
+        self.cut(database, change)
         self.delete(database, change.vanished, [name for name in self.order if name not in FOUND_BY])
+
+    def tie(self, database: Database, change: Difference, integers: IntegerMap) -> None:
+        """Rows that didn't change point to rows that came (again): they are written with their new integers."""
+        if not self.held or not len(change.new):
+            return
+        found = pointing_to(self.builder, self.made, change.new)
+        found = found.take((find(found, change.new) < 0) & (find(found, change.changed) < 0))
+        old = self.held_of({self.scope.units[n][0] for n in np.unique(found.unit)})
+        match = find(found, old)
+        found = found.take(match >= 0).with_integers(old.integer[match[match >= 0]])
+        for table_name, columns, rows, _ in self.rows(found, integers, database.null):
+            if table_name not in FOUND_BY:
+                database.update(table_name, columns, rows)
+
+    def cut(self, database: Database, change: Difference) -> None:
+        """Rows of sheets of which the run doesn't speak let go of those that vanish."""
+        subjects = {self.scope.units[n][0] for n in np.unique(change.vanished.unit)}
+        inside = set(self.scope.units)
+        outside = [unit for unit in self.held if unit[0] in subjects and unit not in inside]
+        ours = concatenate([change.stays, unpack([(-1, self.held[unit].records) for unit in outside])])
+        concepts = self.field_concepts()
+        cut(database, self.tables, ours, change.vanished,
+            {table.name: int(concepts[n]) for n, table in enumerate(self.tables) if concepts[n]})  # fmt: skip
+
+    def held_of(self, subjects: Collection[str]) -> Records:
+        """The records that the ledger holds of some patients, by the units of the run."""
+        units = enumerate(self.scope.units)
+        return unpack([(n, self.held[unit].records) for n, unit in units if unit in self.held and unit[0] in subjects])
 
     def delete(self, database: Database, records: Records, tables: Sequence[str]) -> None:
         """Delete rows of some tables, children before parents."""
@@ -230,14 +286,7 @@ class OmopWriter:
         self.put_persons(new, integers)
         if held:
             # rows that stay are pointed to by rows that come: their integers are the ledger's
-            subjects = {self.scope.units[n][0] for n in change.touched.tolist()}
-            old = unpack(
-                [
-                    (n, held[unit].records)
-                    for n, unit in enumerate(self.scope.units)
-                    if unit in held and unit[0] in subjects
-                ]
-            )
+            old = self.held_of({self.scope.units[n][0] for n in change.touched.tolist()})
             match = find(records, old)
             again = np.flatnonzero(match >= 0)
             integers.put(records.take(again).with_integers(old.integer[match[again]]))
