@@ -18,8 +18,10 @@ from caseweave.values.types import Digits
 SHORT = 18  # digits that surely fit 64 bits
 
 
-def read_documents(path: Path, kind: str, sheets: tuple[JsonSheet, ...], limits: Limits) -> tuple[Grid, ...]:
-    """Read a file of documents as one grid per sheet.
+def read_documents(
+    path: Path, kind: str, sheets: tuple[JsonSheet, ...], limits: Limits
+) -> tuple[tuple[Grid, ...], tuple[str, ...]]:
+    """Read a file of documents as one grid per sheet, and say what had to be left out.
 
     Arguments: the file, its kind (json, ndjson or bson), the sheets with the places of their rows, the limits. Raises
     SourceDamaged for what breaks its format, SourceUnsupported for what is built otherwise than the study says,
@@ -28,7 +30,7 @@ def read_documents(path: Path, kind: str, sheets: tuple[JsonSheet, ...], limits:
     reader = DocumentReader(path.name, sheets, limits)
     try:
         _READERS[kind](path, reader, limits)
-        return reader.grids()
+        return reader.grids(), reader.notes()
     except HalfCharacter:
         raise damaged(path.name, "a text holds half of a character (a lone surrogate)") from None
     except RecursionError:

@@ -82,6 +82,8 @@ class DocumentReader:
         self.root = compile_sheets(sheets)
         self.sheets = [_Sheet(one) for one in sheets]
         self.cells = 0
+        self.rows = 0
+        self.barren = 0
 
     def document(self, document: Any) -> None:
         """One document that is alone in its file."""
@@ -104,6 +106,11 @@ class DocumentReader:
             places = ", ".join(dict.fromkeys(one.sheet.each for one in self.sheets))
             raise self.misplaced("", f"nothing where the rows of the study's sheets should stand ({places})", WAY_OUT)
         return found
+
+    def notes(self) -> tuple[str, ...]:
+        """What had to be left out without a finding that could name its row."""
+        said = "objects hold no rows of any sheet; what else stands in them was not read"
+        return (f"{self.barren:,} {said}",) if self.barren else ()
 
     def measured(self, document: Any) -> None:
         """Raise SourceTooLarge for a document with too many values, or nested too deep."""
@@ -129,8 +136,14 @@ class DocumentReader:
 
     def walk(self, spot: Spot, value: Any, at: str, levels: list[tuple[Any, str, Spot]]) -> None:
         """Go to all rows at and below a place."""
+        before = self.rows
         if spot.level:
             levels = [*levels, (value, at, spot)]
+        self.below(spot, value, at, levels)
+        if spot.level and spot.teller >= 0 and at and self.rows == before:
+            self.barren += 1
+
+    def below(self, spot: Spot, value: Any, at: str, levels: list[tuple[Any, str, Spot]]) -> None:
         for number in spot.sheets:
             self.row(number, at, levels)
         if spot.items is not None and value is not None:
@@ -164,6 +177,7 @@ class DocumentReader:
                 if cell is not None and cell != "":
                     cells[sheet.column(up, keys, steps, claimed)] = cell
         self.cells += len(cells)
+        self.rows += 1
         if self.cells > self.limits.cells:
             raise self.too_large(f"more than {self.limits.cells:,} cells")
         sheet.add(at, cells)

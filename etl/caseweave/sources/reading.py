@@ -55,7 +55,7 @@ def read_file(
         grid, notes = read_csv(path, limits, tabs=kind == "tsv")
         reading = Reading(kind, None, (grid,), notes)
     elif kind in DOCUMENTS:
-        reading = Reading(kind, None, read_documents(path, kind, sheets, limits))
+        reading = Reading(kind, None, *read_documents(path, kind, sheets, limits))
     else:
         source, kind = _opened(path, kind, password)
         reading = _read(source, path.name, kind, limits)
