@@ -57,9 +57,9 @@ class _Writer:
         lines = [head, f"study: {self.name}", "version: 0.1.0", f"title: {{en: {scalar(draft.title)}}}"]
         lines.append(f"sheets: {flow([form.key for form in draft.forms])}")
         self.found.files["study.yaml"] = _text(lines)
-        home = _home(draft)
+        homes = _homes(draft)
         for form in draft.forms:
-            self.found.files[f"{form.key}.yaml"] = self.sheet(form, patient=form is home)
+            self.found.files[f"{form.key}.yaml"] = self.sheet(form, patient=form in homes)
         for choices, name in self.valuesets.items():
             self.found.files[f"valuesets/{name}.yaml"] = self.valueset(name, choices)
         rules = self.rules()
@@ -224,10 +224,10 @@ class _Writer:
         return f"  - {flow(found)}"
 
 
-def _home(draft: Draft) -> Form:
-    """The form that tells of the patient: the first that knows sex and birth, or sex, else the first."""
-    forms = draft.forms
-    return max(forms, key=lambda one: ((_sex(one) is not None) + (_birth(one) is not None), -forms.index(one)))
+def _homes(draft: Draft) -> list[Form]:
+    """The forms that tell of their patients: those that know sex or birth, else the first."""
+    found = [one for one in draft.forms if _sex(one) is not None or _birth(one) is not None]
+    return [one for one in found if not one.many] or found[:1] or draft.forms[:1]
 
 
 def _sex(form: Form) -> Item | None:

@@ -14,7 +14,7 @@ from caseweave.identity.keyfile import ProjectKey
 from caseweave.identity.subjects import SubjectResolver
 from caseweave.issues import Finding
 from caseweave.plan.conditions import holds
-from caseweave.plan.facts import FactBatch, Facts, Indices, Link, SlotColumn
+from caseweave.plan.facts import FactBatch, Facts, Indices, Link, Mask, SlotColumn
 from caseweave.plan.layout import Layout
 from caseweave.plan.links import same_patient, same_row, told
 from caseweave.plan.rows import Subjects, pair_keys
@@ -67,6 +67,8 @@ class Applier:
         own = [filler.counts(name, slot) for name, slot in slots.items() if statement.meant_by in slot.fields]
         if own:
             mask &= np.logical_or.reduce(own)
+        if statement.pattern.name == "patient":
+            mask &= ~self.told_of(facts)
         rows = np.flatnonzero(mask).astype(np.int32)
         used = {field for slot in slots.values() for field in slot.fields}
         slots.update(filler.derived(statement, slots))
@@ -86,6 +88,14 @@ class Applier:
         self.mark_loaded(statement, rows, used)
         self.numbers[statement.identity] = len(self.batches) - 1
         return self.numbers[statement.identity]
+
+    def told_of(self, facts: SheetFacts) -> Mask:
+        """The rows of patients of whom another sheet tells already: of several forms the first does."""
+        known = np.zeros(len(self.subjects.names) + 1, dtype=bool)
+        for batch in self.batches:
+            if batch.pattern.name == "patient":
+                known[batch.subjects] = True
+        return np.asarray(known[facts.rows.subjects])
 
     def batch(
         self, statement: Statement, rows: Indices, slots: Mapping[str, SlotColumn], links: Mapping[str, Link]

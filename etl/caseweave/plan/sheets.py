@@ -104,25 +104,26 @@ class SheetReader:
         return [texts[code] for code in column.codes.tolist()]
 
     def take_out_orphans(self, sheets: Mapping[str, SheetFacts], known_subjects: frozenset[str]) -> None:
-        """A row of a patient whom the sheet with the patient statement doesn't name belongs to nobody.
+        """A row of a patient whom no sheet with a patient statement names belongs to nobody.
 
         Arguments: `known_subjects` are patients of earlier runs.
         """
-        home = next(one.sheet for one in self.study.statements if one.pattern.name == "patient")
-        if home not in sheets:
+        homes = [one.sheet for one in self.study.statements if one.pattern.name == "patient" and one.sheet in sheets]
+        if not homes:
             return
         known = np.array([name in known_subjects for name in self.subjects.names] + [False], dtype=bool)
-        known[sheets[home].rows.subjects] = True
+        for home in homes:
+            known[sheets[home].rows.subjects] = True
         known[-1] = False
         for key, facts in sheets.items():
-            if key == home:
+            if key in homes:
                 continue
             orphans = (facts.rows.subjects >= 0) & ~known[facts.rows.subjects]
             facts.rows.usable[orphans] = False
             self.findings.extend(
                 facts.finding(
                     row, facts.sheet.subject_field, rule="orphan-row", severity="error",
-                    message=f"Sheet {home} doesn't know this patient; the row was not loaded.",
+                    message=f"Sheet {' or '.join(homes)} doesn't know this patient; the row was not loaded.",
                     suggestion="Correct the id, or add the patient there.",
                 )
                 for row in np.flatnonzero(orphans).tolist()

@@ -107,14 +107,17 @@ def _one_patient(study: Study) -> None:
             "no statement is of pattern 'patient'",
             "Add one to the sheet that holds sex and birth: patient: {pattern: patient, ...}.",
         )
-    if len(found) > 1:
-        places = ", ".join(f"{one.sheet}.{one.name}" for one in found)
-        _fail(
-            found[1].file,
-            found[1].line,
-            f"{len(found)} statements are of pattern 'patient': {places}",
-            "Keep one.",
-        )
+    # forms that stand for themselves may each tell of their patients, a form only once
+    for sheet in study.sheets:
+        own = [one for one in found if one.sheet == sheet.key]
+        if len(own) > 1:
+            places = ", ".join(f"{one.sheet}.{one.name}" for one in own)
+            _fail(
+                own[1].file,
+                own[1].line,
+                f"{len(own)} statements are of pattern 'patient': {places}",
+                "Keep one in each sheet.",
+            )
 
 
 def _no_circles(study: Study) -> None:

@@ -127,8 +127,9 @@ class Marks:
         given = ",".join(f'{place.here(key)}<>""' for key in keys)
         counted = ",".join(f"{place.range(key)},{place.here(key)}" for key in keys)
         marks = [Mark(keys[-1], "error", f"AND({given},COUNTIFS({counted})>1)")]
-        home = next((one.sheet for one in self.study.statements if one.pattern.name == "patient"), "")
-        if home in self.places and home != self.sheet.key:
+        homes = [one.sheet for one in self.study.statements if one.pattern.name == "patient"]
+        home = homes[0] if homes else ""
+        if home in self.places and self.sheet.key not in homes and len(homes) == 1:
             known = self.places[home].range(self.study.sheet(home).subject_field)
             here = place.here(subject)
             marks.append(Mark(subject, "error", f'AND({here}<>"",COUNTIF({known},{here})=0)'))
