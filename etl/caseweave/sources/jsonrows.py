@@ -22,6 +22,7 @@ WAY_OUT = "Correct `json: {each: ...}` of the sheet, or the export."
 _EPOCH = datetime.datetime(1970, 1, 1)
 # how MongoDB writes into JSON what JSON has no type for
 _EXTENDED = frozenset({"$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal"})
+_PLAIN = frozenset({str, int, float, bool, Digits, datetime.datetime})
 _NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
 
 
@@ -35,6 +36,9 @@ class _Sheet:
         self.headers: list[str] = []
         self.at: list[str] = [""] * sheet.header_rows
         self.seen = False
+        # by level: in which column a key stands that holds a single value; what the objects around the last row gave
+        self.flat: dict[int, dict[str, int]] = {}
+        self.around: dict[int, tuple[Any, dict[int, RawCell]]] = {}
         self._block: list[list[RawCell]] = [[] for _ in range(sheet.header_rows)]
         self._builder = GridBuilder(sheet.name)
 
@@ -168,19 +172,47 @@ class DocumentReader:
         sheet.seen = True
         cells: dict[int, RawCell] = {}
         for place, (value, here, spot) in enumerate(levels):
-            up, steps = len(levels) - 1 - place, here.count("/")
+            up = len(levels) - 1 - place
             if not isinstance(value, dict) and not spot.claims[number].leaf and not up:
                 raise self.misplaced(here, f"{_kind(value)} where the study expects an object")
-            tells = spot.teller == number
-            for keys, found, claimed in _leaves(value, spot.claims[number], spot.claimed, spot, ()):
-                cell = _cell(found) if claimed or tells else None
-                if cell is not None and cell != "":
-                    cells[sheet.column(up, keys, steps, claimed)] = cell
+            known = sheet.around.get(place) if up else None
+            if known is None or known[0] is not value:  # the rows of one object come one behind the other
+                known = sheet.around[place] = (value, _cells(sheet, number, up, value, here, spot))
+            cells.update(known[1])
         self.cells += len(cells)
         self.rows += 1
         if self.cells > self.limits.cells:
             raise self.too_large(f"more than {self.limits.cells:,} cells")
         sheet.add(at, cells)
+
+
+def _cells(sheet: _Sheet, number: int, up: int, value: Any, here: str, spot: Spot) -> dict[int, RawCell]:
+    """What one object gives to a row of a sheet, by column."""
+    own, tells, steps = spot.claims[number], spot.teller == number, here.count("/")
+    cells: dict[int, RawCell] = {}
+    flat = sheet.flat.setdefault(up, {})
+    rest = value
+    if isinstance(value, dict) and not own.leaf:
+        rest = {}
+        for key, item in value.items():
+            kind = type(item)
+            column = flat.get(key) if kind in _PLAIN else None
+            if column is None:
+                rest[key] = item
+            elif column >= 0 and item != "":
+                cells[column] = item if kind is not str or item.isascii() else _sound(item)
+    for keys, found, claimed in _leaves(rest, own, spot.claimed, spot, ()):
+        cell = _cell(found) if claimed or tells else None
+        if cell is not None and cell != "":
+            column = sheet.column(up, keys, steps, claimed)
+            cells[column] = cell
+            if len(keys) == 1 and type(found) in _PLAIN:
+                flat[keys[0]] = column
+    if isinstance(rest, dict):
+        for key, item in rest.items():
+            if type(item) in _PLAIN and item != "":
+                flat.setdefault(key, -1)  # another sheet's
+    return cells
 
 
 def _mark(spot: Spot, sheets: Sequence[_Sheet]) -> None:
