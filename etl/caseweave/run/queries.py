@@ -19,7 +19,7 @@ from caseweave.quality.annotate.marks import is_address, split
 from caseweave.run.convert import Conversion
 from caseweave.run.reports import identified
 from caseweave.run.workspace import Workspace, write_json
-from caseweave.spec.models import Field
+from caseweave.spec.models import Field, Study
 from caseweave.values.grid import Grid, GridColumn, Source
 from caseweave.values.types import Missing
 
@@ -153,7 +153,8 @@ def _judge(
 ) -> Record:
     """A finding as a query: what was answered to it, and what that makes of it."""
     tabs = conversion.layout.tabs.get((one.source, one.sheet), [])
-    tab = tabs[0] if len(tabs) == 1 and source and not source.is_document else ""
+    tab = tabs[0] if len(tabs) == 1 else ""
+    said = f"{label}: {one.message}" if (label := _label(conversion.study, one)) else one.message
     in_sheet = bool(tab and is_address(one.cell))
     held = _held(source, tab, one.cell) if source and in_sheet else one.found
     answer = given.get(name, before.answer if before else "")
@@ -163,7 +164,7 @@ def _judge(
         id=name, file=file_stem(source.path) if source else "", source=one.source, tab=tab or one.sheet,
         sheet=one.sheet, cell=one.cell if in_sheet else "", field=one.field, subject=one.subject,
         patient=patient, rule=one.rule, severity=one.severity,
-        found=one.found or held, expected=one.expected, message=one.message, answer=answer, held=held,
+        found=one.found or held, expected=one.expected, message=said, answer=answer, held=held,
     )  # fmt: skip
     if answer and old != held:  # it was given to another value
         return replace(record, answer="", status=UPDATED)
@@ -174,12 +175,18 @@ def _judge(
     if _CONFIRMED.fullmatch(answer):
         if one.severity == "warning":
             return replace(record, status=CLOSED, decision="confirmed")
-        return replace(record, status=UPDATED, message=f"{one.message} An error can't be confirmed: correct the cell.")
+        return replace(record, status=UPDATED, message=f"{said} An error can't be confirmed: correct the cell.")
     if _UNREASONED.fullmatch(answer):
-        return replace(record, status=UPDATED, message=f"{one.message} Answer `confirmed:` with the reason.")
+        return replace(record, status=UPDATED, message=f"{said} Answer `confirmed:` with the reason.")
     if record.cell and _is_missing_code(conversion, one, answer):
         return replace(record, status=UPDATED, decision="entered")
     return replace(record, status=PROPOSED)
+
+
+def _label(study: Study, one: Finding) -> str:
+    """What the column of a finding is called; "" where it is about none."""
+    found = study.sheet(one.sheet).fields.get(one.field) if one.sheet in study.sheet_keys else None
+    return (found.label.get("en") or found.column or found.name) if found else ""
 
 
 def _is_missing_code(conversion: Conversion, one: Finding, answer: str) -> bool:

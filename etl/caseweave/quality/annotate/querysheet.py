@@ -13,6 +13,7 @@ from caseweave.values.grid import cell_address, column_letters
 
 WIDTHS = {"id": 19, "sheet": 16, "cell": 8, "patient": 14, "rule": 20, "found": 20, "expected": 28, "message": 48,
           "status": 13, "Answer": 40}  # fmt: skip
+LINE, MOST_LINES = 15, 12
 HELP = (
     "Correct the cell itself, or answer here: a missing code of the study, or, for a warning, "
     "confirmed: and the reason why the value is right."
@@ -45,7 +46,8 @@ def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styl
         f'<col min="{n}" max="{n}" width="{WIDTHS[name]}" customWidth="1"/>' for n, name in enumerate(QUERY_COLUMNS, 1)
     )
     return (
-        f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}"><sheetViews>'
+        f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}">'
+        '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr><sheetViews>'
         '<sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
         f"</sheetView></sheetViews><cols>{widths}</cols><sheetData>{''.join(rows)}</sheetData>"
         f'<autoFilter ref="A1:{last}{end}"/>'
@@ -58,7 +60,9 @@ def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styl
 
 def _row(number: int, cells: Sequence[tuple[str, int]]) -> str:
     made = "".join(_cell(cell_address(number, n), text, style) for n, (text, style) in enumerate(cells))
-    return f'<row r="{number + 1}">{made}</row>'
+    # programs don't all find the height of wrapped text on opening
+    lines = max(-(-len(text) // int(width - 2)) for (text, _), width in zip(cells, WIDTHS.values(), strict=True))
+    return f'<row r="{number + 1}" ht="{LINE * min(max(lines, 1), MOST_LINES)}" customHeight="1">{made}</row>'
 
 
 def _cell(address: str, text: str, style: int) -> str:
