@@ -16,7 +16,8 @@ Sources: TypeAlias = Annotated[
     typer.Argument(
         metavar="SOURCE",
         show_default=False,
-        help="Filled forms: .xlsx .xlsm .xltx .xltm .xls .xlsb .ods .csv .tsv, or folders of them.",
+        help="Filled forms: .xlsx .xlsm .xltx .xltm .xls .xlsb .ods .csv .tsv, or folders of them; .json .ndjson .bson "
+        "where the study says so.",
     ),
 ]
 StudyName: TypeAlias = Annotated[

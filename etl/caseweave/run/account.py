@@ -24,7 +24,9 @@ def account(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]
         "caseweave": __version__,
         "study": {"name": study.name, "version": study.version, "digest": study.digest},
         "sources": [
-            {"alias": one.alias, "sha256": one.sha256, "rows": conversion.rows_of(one.alias)} for one in sources
+            {"alias": one.alias, "sha256": one.sha256, "rows": conversion.rows_of(one.alias)}
+            | ({"notes": list(one.notes)} if one.notes else {})
+            for one in sources
         ],
         "balance": conversion.balance,
         "subjects": len({n for batch in conversion.applied.facts for n in np.unique(batch.subjects).tolist()}),
