@@ -35,7 +35,7 @@ REASONS = re.compile(
     "rule of pattern [a-z-]+"  # presence decides: a condition that is refuted, a procedure that wasn't done
     "|no person|no year_of_birth"  # without a year of birth nobody can be represented
     "|declared missing"  # dataAbsentReason in FHIR, nothing in OMOP
-    "|no [a-z_]+_date"  # OMOP needs dates where FHIR does not
+    "|no [a-z_]+_(date|concept_id)"  # the CDM wants a date, and what was done, where FHIR does not
 )
 
 
