@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from caseweave.errors import SourceTooLarge, SourceUnsupported
+from caseweave.errors import SourceDamaged, SourceTooLarge, SourceUnsupported
 from caseweave.sources.jsonplan import JsonSheet
-from caseweave.sources.jsonrows import DocumentReader, HalfCharacter, damaged
+from caseweave.sources.jsonrows import DocumentReader
+from caseweave.sources.jsonvalues import HalfCharacter
 from caseweave.sources.limits import MEGABYTE, Limits
 from caseweave.values.grid import Grid
 from caseweave.values.types import Digits
@@ -32,7 +33,7 @@ def read_documents(
         _READERS[kind](path, reader, limits)
         return reader.grids(), reader.notes()
     except HalfCharacter:
-        raise damaged(path.name, "a text holds half of a character (a lone surrogate)") from None
+        raise _damaged(path.name, "a text holds half of a character (a lone surrogate)") from None
     except RecursionError:
         raise reader.too_large(f"it is nested deeper than {limits.depth} levels") from None
 
@@ -69,7 +70,7 @@ def _read_lines(path: Path, reader: DocumentReader, limits: Limits) -> None:
                 continue
             found = list(_values(path.name, text, f"line {place}: "))
             if len(found) != 1:
-                raise damaged(path.name, f"line {place} holds more than one document")
+                raise _damaged(path.name, f"line {place} holds more than one document")
             reader.item(number, found[0])
             number += 1
 
@@ -94,11 +95,11 @@ def _read_bson(path: Path, reader: DocumentReader, limits: Limits) -> None:
                 raise reader.too_large(f"document {number + 1} is longer than {limits.document // MEGABYTE:,} MB")
             body = stream.read(size - 4) if size >= 5 else b""
             if len(body) != size - 4:
-                raise damaged(path.name, f"BSON document {number + 1} is cut off or says a wrong length")
+                raise _damaged(path.name, f"BSON document {number + 1} is cut off or says a wrong length")
             try:
                 document = decode(head + body, options)
             except (BSONError, ValueError, OverflowError, TypeError, LookupError) as error:
-                raise damaged(
+                raise _damaged(
                     path.name, f"BSON document {number + 1} can't be read ({type(error).__name__})"
                 ) from error
             reader.item(number, document)
@@ -113,11 +114,16 @@ _READERS: dict[str, Callable[[Path, DocumentReader, Limits], None]] = {
 }
 
 
+def _damaged(name: str, reason: str) -> SourceDamaged:
+    """The error for a document that breaks its format."""
+    return SourceDamaged(name, reason, way_out="Export it again.")
+
+
 def _text(name: str, content: bytes, where: str) -> str:
     try:
         return content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise damaged(name, f"{where}byte {error.start + 1:,} is no UTF-8, which JSON is written in") from None
+        raise _damaged(name, f"{where}byte {error.start + 1:,} is no UTF-8, which JSON is written in") from None
 
 
 class _Refused(ValueError):
@@ -134,9 +140,9 @@ def _values(name: str, text: str, where: str = "") -> Iterator[Any]:
             value, place = _DECODER.raw_decode(text, place)
         except json.JSONDecodeError as error:
             spot = where or f"line {error.lineno}, "
-            raise damaged(name, f"it is no JSON: {spot}column {error.colno}: {error.msg}") from None
+            raise _damaged(name, f"it is no JSON: {spot}column {error.colno}: {error.msg}") from None
         except _Refused as error:
-            raise damaged(name, f"it is no JSON: {where}{error}") from None
+            raise _damaged(name, f"it is no JSON: {where}{error}") from None
         yield value
         while text[place : place + 1] in _SPACE:
             place += 1

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
-import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from caseweave.errors import SourceDamaged, SourceTooLarge, SourceUnsupported
+from caseweave.errors import SourceTooLarge, SourceUnsupported
 from caseweave.sources.encode import BLOCK, GridBuilder
 from caseweave.sources.jsonplan import UP, Claims, JsonSheet, Spot, compile_sheets
+from caseweave.sources.jsonvalues import PLAIN, cell_of, is_object, kind_of_value, sound
 from caseweave.sources.limits import Limits
 from caseweave.values.grid import Grid, RawCell
 from caseweave.values.grid import normal as plain_normal
-from caseweave.values.types import Digits
 
 normal = lru_cache(maxsize=4096)(plain_normal)
-INT64 = 1 << 63
 WAY_OUT = "Correct `json: {each: ...}` of the sheet, or the export."
-_EPOCH = datetime.datetime(1970, 1, 1)
-# how MongoDB writes into JSON what JSON has no type for
-_EXTENDED = frozenset({"$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal"})
-_PLAIN = frozenset({str, int, float, bool, Digits, datetime.datetime})
-_NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
 
 
 class _Sheet:
@@ -47,7 +39,7 @@ class _Sheet:
         known = self.columns.get((up, name, claimed))
         if known is None:
             known = self.columns[up, name, claimed] = len(self.headers)
-            self.headers.append(_sound(UP * up + name))
+            self.headers.append(sound(UP * up + name))
             # a key that no field claims may be a name: its address ends at the object
             self.keys.append((steps, "".join(f"/{_escaped(key)}" for key in keys) if claimed else ""))
         return known
@@ -152,7 +144,7 @@ class DocumentReader:
             self.row(number, at, levels)
         if spot.items is not None and value is not None:
             if not isinstance(value, list):
-                raise self.misplaced(at, f"{_kind(value)} where the study expects a list")
+                raise self.misplaced(at, f"{kind_of_value(value)} where the study expects a list")
             _mark(spot.items, self.sheets)
             for place, item in enumerate(value):
                 if item is not None:
@@ -161,7 +153,7 @@ class DocumentReader:
             if not isinstance(value, dict):
                 if spot.items is not None and isinstance(value, list):
                     return
-                raise self.misplaced(at, f"{_kind(value)} where the study expects an object")
+                raise self.misplaced(at, f"{kind_of_value(value)} where the study expects an object")
             for key, item in value.items():
                 below = spot.below.get(normal(key))
                 if below is not None and item is not None:
@@ -174,7 +166,7 @@ class DocumentReader:
         for place, (value, here, spot) in enumerate(levels):
             up = len(levels) - 1 - place
             if not isinstance(value, dict) and not spot.claims[number].leaf and not up:
-                raise self.misplaced(here, f"{_kind(value)} where the study expects an object")
+                raise self.misplaced(here, f"{kind_of_value(value)} where the study expects an object")
             known = sheet.around.get(place) if up else None
             if known is None or known[0] is not value:  # the rows of one object come one behind the other
                 known = sheet.around[place] = (value, _cells(sheet, number, up, value, here, spot))
@@ -196,21 +188,21 @@ def _cells(sheet: _Sheet, number: int, up: int, value: Any, here: str, spot: Spo
         rest = {}
         for key, item in value.items():
             kind = type(item)
-            column = flat.get(key) if kind in _PLAIN else None
+            column = flat.get(key) if kind in PLAIN else None
             if column is None:
                 rest[key] = item
             elif column >= 0 and item != "":
-                cells[column] = item if kind is not str or item.isascii() else _sound(item)
+                cells[column] = item if kind is not str or item.isascii() else sound(item)
     for keys, found, claimed in _leaves(rest, own, spot.claimed, spot, ()):
-        cell = _cell(found) if claimed or tells else None
+        cell = cell_of(found) if claimed or tells else None
         if cell is not None and cell != "":
             column = sheet.column(up, keys, steps, claimed)
             cells[column] = cell
-            if len(keys) == 1 and type(found) in _PLAIN:
+            if len(keys) == 1 and type(found) in PLAIN:
                 flat[keys[0]] = column
     if isinstance(rest, dict):
         for key, item in rest.items():
-            if type(item) in _PLAIN and item != "":
+            if type(item) in PLAIN and item != "":
                 flat.setdefault(key, -1)  # another sheet's
     return cells
 
@@ -227,7 +219,7 @@ def _leaves(
     """What stands in an object, by its keys, and whether a field of the sheet claims it; without what others claim."""
     if own is not None and own.leaf and not (own.below and isinstance(value, (dict, list))):
         yield keys, value, True
-    elif _is_object(value) and (not keys or _inside(own) or _inside(claimed) or (spot is not None and not _rows(spot))):
+    elif is_object(value) and (not keys or _inside(own) or _inside(claimed) or (spot is not None and not _rows(spot))):
         for key, item in value.items():
             name = normal(key)
             yield from _leaves(item, _under(own, name), _under(claimed, name), spot and spot.below.get(name),
@@ -238,10 +230,6 @@ def _leaves(
             yield from _leaves(item, _under(own, name), _under(claimed, name), None, (*keys, name))
     elif keys and (spot is None or not _rows(spot)) and not (claimed is not None and claimed.leaf):
         yield keys, value, False
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and not (len(value) == 1 and value.keys() <= _EXTENDED)
 
 
 def _inside(claims: Claims | None) -> bool:
@@ -257,63 +245,5 @@ def _rows(spot: Spot) -> bool:
     return spot.items is not None or bool(spot.sheets)
 
 
-def _cell(value: Any) -> RawCell:
-    """One value as a cell; an object or a list that a field or nobody claims as a whole is its JSON text."""
-    if value is None or isinstance(value, (bool, float, Digits, datetime.datetime)):
-        return value
-    if isinstance(value, int):
-        return int(value) if -INT64 <= value < INT64 else Digits(str(int(value)))
-    if isinstance(value, str):
-        return _sound(value)
-    if isinstance(value, dict) and len(value) == 1 and value.keys() <= _EXTENDED:
-        return _extended(*next(iter(value.items())))
-    if isinstance(value, (dict, list)):
-        return _sound(json.dumps(value, ensure_ascii=False, default=str)) if value else None
-    if isinstance(value, bytes):
-        return value.hex()
-    if hasattr(value, "to_decimal"):  # BSON's Decimal128
-        return Digits(str(value))
-    return _sound(str(value))
-
-
-def _extended(mark: str, value: Any) -> RawCell:
-    if isinstance(value, dict):
-        value = next(iter(value.values()), None)
-    text = str(value)
-    if mark == "$oid" or value is None or isinstance(value, list):
-        return _sound(text)
-    if mark != "$date":
-        return Digits(text)
-    try:
-        if isinstance(value, str) and not text.lstrip("-").isdecimal():
-            moment = datetime.datetime.fromisoformat(text)
-            return moment.astimezone(datetime.UTC).replace(tzinfo=None) if moment.tzinfo else moment
-        return _EPOCH + datetime.timedelta(milliseconds=int(text))
-    except (ValueError, OverflowError):
-        return _sound(text)
-
-
-def _sound(text: str) -> str:
-    """The text itself; half of a character, which JSON can write and nothing else, is damage."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise HalfCharacter from None
-    return text
-
-
-class HalfCharacter(ValueError):
-    """A text holds half of a surrogate pair."""
-
-
-def damaged(name: str, reason: str) -> SourceDamaged:
-    """The error for a document that breaks its format."""
-    return SourceDamaged(name, reason, way_out="Export it again.")
-
-
 def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
-
-
-def _kind(value: Any) -> str:
-    return _NAMES.get(type(value), "a number" if isinstance(value, (int, float, Digits)) else "a value")

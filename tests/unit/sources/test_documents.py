@@ -110,13 +110,13 @@ def test_bson(tmp_path: Path) -> None:
     day = datetime.datetime(2021, 3, 2)
     document = {
         "_id": bson.ObjectId("5f5f5f5f5f5f5f5f5f5f5f5f"), "n": Decimal128("4.30"), "f": 0.5, "i": 7, "at": day,
-        "big": bson.Int64(2**40), "raw": b"\x01\xff",
+        "nan": float("nan"), "big": bson.Int64(2**40), "raw": b"\x01\xff",
     }  # fmt: skip
     path = tmp_path / "a.bson"
     path.write_bytes(bson.encode(document) * 2)
     (grid,) = read(path, JsonSheet("S", "[]", tuple(document)), kind="bson").values()
     assert table(grid) == 2 * [
-        {"_id": "5f" * 12, "n": Digits("4.30"), "f": 0.5, "i": 7, "at": day, "big": 2**40, "raw": "01ff"}
+        {"_id": "5f" * 12, "n": Digits("4.30"), "f": 0.5, "i": 7, "at": day, "nan": "nan", "big": 2**40, "raw": "01ff"}
     ]
     assert grid.address(2, 1) == "/1/n"
     with Reader() as reader:
