@@ -25,10 +25,11 @@ from caseweave.targets.fhir.render import STUDY_TAG, FhirRenderer, FhirSettings
 from caseweave.targets.ledger import Difference
 from caseweave.targets.omop.about import describe
 from caseweave.targets.omop.concepts import Concepts
+from caseweave.targets.omop.database import Database
 from caseweave.targets.omop.fill import OmopSettings
 from caseweave.targets.omop.rows import OmopBuilder
 from caseweave.targets.omop.vocabulary import lacking_concepts, write_vocabulary
-from caseweave.targets.omop.write import Database, OmopWriter
+from caseweave.targets.omop.write import OmopWriter
 from caseweave.targets.scope import Scope
 from caseweave.terms import Systems, Terms, conventions, displays_of, systems_of
 from caseweave.terms.presence import presence

@@ -12,8 +12,8 @@ from caseweave.identity.keyfile import ProjectKey, require_same_key
 from caseweave.run.convert import Conversion, write_to
 from caseweave.run.workspace import Workspace
 from caseweave.targets.ledger import Difference, Statements
+from caseweave.targets.omop.database import Database
 from caseweave.targets.omop.sqlite import SqliteDatabase
-from caseweave.targets.omop.write import Database
 from caseweave.targets.scope import Scope
 
 if TYPE_CHECKING:

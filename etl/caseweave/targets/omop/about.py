@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 
-from caseweave.targets.omop.write import Database
+from caseweave.targets.omop.database import Database
 
 SYNTHETIC = "Dates are synthetic: {} stands for the start, intervals are true (the study has no calendar dates)."
 

@@ -7,18 +7,15 @@ those of a later run, which have other integers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.shapes.omop import Table
 from caseweave.targets.omop.columns import Reference
+from caseweave.targets.omop.database import Database
+from caseweave.targets.omop.rows import OmopBuilder
 from caseweave.targets.records import Records, concatenate, grouped
-
-if TYPE_CHECKING:
-    from caseweave.targets.omop.rows import OmopBuilder
-    from caseweave.targets.omop.write import Database
 
 ASKED_AT_ONCE = 500
 

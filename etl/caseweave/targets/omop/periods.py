@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from caseweave.targets.ledger import Ledger
-
-if TYPE_CHECKING:
-    from caseweave.targets.omop.write import Database
+from caseweave.targets.omop.database import Database
 
 COLUMNS = (
     "observation_period_id",

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from caseweave.targets.omop.columns import Constant, Lookup, Reference
+from caseweave.targets.omop.database import FIELD_CONCEPTS, Database
 from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.rows import OmopBuilder
-from caseweave.targets.omop.write import FIELD_CONCEPTS, Database
 from caseweave.terms import Terms
 from caseweave.terms.concept import Concept
 from caseweave.terms.subset import load_subset

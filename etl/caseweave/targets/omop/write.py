@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from caseweave.plan.variants import OncePerValues
 from caseweave.shapes.omop import OmopShapes, Table
 from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, find, pack, unpack
 from caseweave.targets.omop.columns import Column, Constant, Lookup, Person, Reference
+from caseweave.targets.omop.database import FIELD_CONCEPTS, FOUND_BY, Database, Rows, delete_rows, put_rows
 from caseweave.targets.omop.ddl import parents_first
 from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.integers import IntegerMap, allocate
@@ -33,34 +33,6 @@ from caseweave.targets.records import (
     unit_digests,
 )
 from caseweave.targets.scope import Scope, Unit
-
-# tables without an integer key of their own: the column by which their rows are found again
-FOUND_BY = {"death": "person_id", "episode_event": "episode_id"}
-FIELD_CONCEPTS = {
-    "condition_occurrence": "event-field-condition",
-    "procedure_occurrence": "event-field-procedure",
-    "drug_exposure": "event-field-drug",
-    "measurement": "event-field-measurement",
-    "observation": "event-field-observation",
-    "episode": "event-field-episode",
-}
-
-
-class Database(Protocol):
-    """What a database has to offer; omop.sqlite and PostgreSQL do."""
-
-    shapes: OmopShapes
-    null: float | None  # what stands for NULL in the rows that it is given
-    vocabulary: Literal["own", "foreign", "none"]  # whether its vocabulary tables are ours to fill
-
-    def ledger(self, study: str, stream: str) -> Ledger: ...
-    def largest(self, table: str, column: str) -> int: ...
-    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None: ...
-    def update(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None: ...
-    def delete(self, table: str, column: str, integers: Iterable[int]) -> None: ...
-    def set_null(self, table: str, columns: Sequence[str], integers: Iterable[int]) -> None: ...
-    def select(self, query: str, *arguments: object) -> list[tuple[object, ...]]: ...
-    def refuse_lacking(self, concepts: Sequence[int]) -> str: ...
 
 
 @dataclass
@@ -196,20 +168,8 @@ class OmopWriter:
     def write(self, database: Database, ledger: Ledger, change: Difference) -> None:
         """Bring the database to what the run says; the caller commits."""
         given = self.give_integers(database, self.made, change, self.held)
-        # a row with a key of its own stays where it is while it changes, since others point to it; without one it goes
-        # first and comes again. What vanished goes last: nothing points to it any longer
-        without_key = [
-            one.take(np.isin(one.kind, [self.kind_of.get(name, -1) for name in FOUND_BY]))
-            for one in (change.changed, change.vanished)
-        ]
-        self.delete(database, concatenate(without_key), [name for name in self.order if name in FOUND_BY])
-        for table_name, columns, rows, count in self.rows(given.new, given.integers, database.null):
-            database.insert(table_name, columns, rows)
-            self.written[table_name] += count
-        for table_name, columns, rows, count in self.rows(change.changed, given.integers, database.null):
-            write = database.insert if table_name in FOUND_BY else database.update
-            write(table_name, columns, rows)
-            self.written[table_name] += count
+        new, changed = (self.rows(one, given.integers, database.null) for one in (given.new, change.changed))
+        self.written += put_rows(database, change, new, changed)
         wanted = concatenate([given.new, change.changed])
         spans = self.spans()
         after = concatenate([wanted, change.stays])
@@ -217,7 +177,8 @@ class OmopWriter:
         write_periods(database, ledger, self.person_integers(given.integers, change), self.period_type)
         self.tie(database, change, given.integers)
         self.cut(database, change)
-        self.delete(database, change.vanished, [name for name in self.order if name not in FOUND_BY])
+        # what vanished goes last: nothing points to it any longer
+        delete_rows(database, change.vanished, with_key=True)
 
     def tie(self, database: Database, change: Difference, integers: IntegerMap) -> None:
         """Rows that didn't change point to rows that came (again): they are written with their new integers."""
@@ -246,14 +207,6 @@ class OmopWriter:
         """The records that the ledger holds of some patients, by the units of the run."""
         units = enumerate(self.scope.units)
         return unpack([(n, self.held[unit].records) for n, unit in units if unit in self.held and unit[0] in subjects])
-
-    def delete(self, database: Database, records: Records, tables: Sequence[str]) -> None:
-        """Delete rows of some tables, children before parents."""
-        for name in reversed(tables):
-            stale = records.integer[records.kind == self.kind_of[name]]
-            if len(stale):
-                column = FOUND_BY.get(name) or str(self.tables[self.kind_of[name]].id_column)
-                database.delete(name, column, np.unique(stale).tolist())
 
     def persons(self, held: Mapping[Unit, Held], others: Records) -> dict[str, int]:
         """The integers of patients whom the database knows: from other streams by their fact ids, from this by name."""
@@ -320,9 +273,7 @@ class OmopWriter:
             [conventions.get(FIELD_CONCEPTS.get(table.name, ""), 0) for table in self.tables], dtype=np.int32
         )
 
-    def rows(
-        self, wanted: Records, integers: IntegerMap, null: float | None = None
-    ) -> Iterator[tuple[str, list[str], Iterable[Sequence[object]], int]]:
+    def rows(self, wanted: Records, integers: IntegerMap, null: float | None = None) -> Iterator[Rows]:
         """Yield (table, columns, rows, count) for the records that are to be written, parents before children."""
         maker = RowMaker(self.builder, integers, null)
         for name in self.order:
