@@ -10,6 +10,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from lxml import etree
 from openpyxl.comments import Comment
 from openpyxl.styles import PatternFill
 from tests.services.office import Convert
@@ -180,6 +181,41 @@ def test_a_fresh_workbook_holds_texts_as_texts() -> None:
     assert len(title) <= 31 and page["A2"].data_type == "s" and page["A2"].quotePrefix
     assert [cell.value for cell in page["A"]] == ["id", "=cmd|' /C calc'!A0", None, 1.5]
     assert page["A2"].fill.fgColor.rgb == ERROR
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_workbooks_of_every_program(shared: Path) -> None:
+    """Each is patched, or refused; every part that was XML still is, and marks go when they are done with."""
+    patched = 0
+    for path in sorted((shared / "data" / "workbooks").glob("*.xls[xm]")):
+        content = path.read_bytes()
+        if len(content) > 60_000:
+            continue
+        try:
+            tab = openpyxl.load_workbook(io.BytesIO(content), read_only=True).sheetnames[0]
+        except Exception:  # openpyxl raises whatever it runs into
+            continue
+        try:
+            made = annotate(content, [Mark(tab, "B2", "error", "x"), Mark(tab, "AZ50", "warning", "y")], [QUERY])
+        except Unpatchable:
+            continue
+        again = annotate(made, [], [], old="Queries")
+        before = parts(content)
+        for name, part in parts(again).items():
+            if name.endswith((".xml", ".rels")) and _is_xml(before.get(name, b"<a/>")):
+                assert _is_xml(part), f"{path.name}: {name}"
+        marked = [name for name in before if b"Caseweave: " in parts(made).get(name, b"")]
+        assert not any(b"Caseweave: " in parts(again)[name] for name in marked), path.name
+        patched += 1
+    assert patched > 100
+
+
+def _is_xml(part: bytes) -> bool:
+    try:
+        etree.fromstring(part)
+    except etree.XMLSyntaxError:
+        return False
+    return True
 
 
 def test_libreoffice_opens_it(form: bytes, tmp_path: Path, soffice: Convert) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from caseweave.quality.annotate.parts import MAIN, STRICT_MAIN, Package, child, 
 from caseweave.quality.annotate.querysheet import query_sheet
 from caseweave.quality.annotate.styles import EMPTY, Styles
 
+_MISFITS = (LookupError, ValueError, StopIteration, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _RANK = {severity: n for n, severity in enumerate(SEVERITIES)}
 
 
@@ -42,12 +44,12 @@ def annotate(
     except zipfile.BadZipFile as error:
         raise Unpatchable("it is no zip") from error
     with archive:
-        book = _Book(Package(archive))
         try:
+            book = _Book(Package(archive))
             book.mark(marks, entries or {}, old)
             book.ask(queries, old)
             return book.close()
-        except (LookupError, ValueError, StopIteration, zipfile.BadZipFile) as error:
+        except _MISFITS as error:
             raise Unpatchable("its parts don't fit together") from error
 
 
