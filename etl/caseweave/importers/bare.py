@@ -87,7 +87,8 @@ def _item(draft: Draft, grid: Grid, column: int, head: str, start: int) -> Item:
     name = field_name(head)
     item = Item(name, "text", place, column=head if head != name else "", label=head)
     used = sorted({grid.columns[column].codes[row] for row in range(start + 1, grid.height)} - {0})
-    cells: list[RawCell] = [grid.columns[column].distinct[code] for code in used]
+    typed = [grid.columns[column].distinct[code] for code in used]
+    cells: list[RawCell] = [one for one in typed if text_of(one)]
     if not cells:
         draft.note(place, f"'{head}' is empty; it was taken as text.")
     elif all(isinstance(one, datetime.date) for one in cells):

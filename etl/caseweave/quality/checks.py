@@ -27,7 +27,7 @@ from caseweave.values.problems import Problem
 from caseweave.values.types import CellError, Text, Value
 
 COLUMNS = ("source", "record", "field", "kind", "rule", "value", "passed")
-# how much each kind counts in a score; what a form isn't asked doesn't count
+# how much each kind counts in a score
 WEIGHTS = {"minimal_req": 0.4, "mandatory_req": 0.2, "permissible": 0.2, "datatype": 0.1, "range": 0.1}
 PERMISSIBLE = frozenset({"not-in-value-set", "not-an-id"})
 WHOLE = re.compile(r"[+-]?\d+")
@@ -73,20 +73,22 @@ class Tally:
         return self.made.total() - self.passed.total()
 
     def scores(self) -> dict[str, float]:
-        """For each sheet the sum over the five weighted kinds of weight x passed / made.
+        """For each sheet that was asked all five kinds of checks the sum of weight x passed / made.
 
         >>> tally = Tally()
-        >>> tally.count("form", Made("source-1", "1", "sex", "datatype", "r", "0", True))
+        >>> for kind in WEIGHTS:
+        ...     tally.count("form", Made("source-1", "1", "sex", kind, "rule", "", kind != "minimal_req"))
         >>> tally.scores()
-        {'form': 0.1}
+        {'form': 0.6}
         """
         sheets = dict.fromkeys(sheet for sheet, _ in self.made)
         return {
             sheet: round(
-                sum(weight * self.passed[sheet, kind] / self.made[sheet, kind]
-                    for kind, weight in WEIGHTS.items() if self.made[sheet, kind]), 4)
+                sum(weight * self.passed[sheet, kind] / self.made[sheet, kind] for kind, weight in WEIGHTS.items()), 4
+            )
             for sheet in sheets
-        }  # fmt: skip
+            if all(self.made[sheet, kind] for kind in WEIGHTS)
+        }
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from caseweave.importers.report import report
 from caseweave.importers.write import Written, write
 from caseweave.sources import read_sources
 from caseweave.spec.loader import load_study
+from caseweave.spec.studyfile import STUDY_NAME
 
 REPORT = "import-report.md"
 ODM_SUFFIXES = (".xml", ".odm")
@@ -53,7 +55,7 @@ def import_study(
             way_out="Give a REDCap data dictionary, an ODM file, a EuCanImage dictionary, or a workbook with headers.",
         )
     study = name or file_key(draft.title)
-    if study != file_key(study):
+    if not re.fullmatch(STUDY_NAME, study):
         raise UsageError(f"A study can't be called '{study}'.", way_out=f"Call it --name {file_key(study)}.")
     place = folder / study
     if (place / "study.yaml").exists() and not replace:

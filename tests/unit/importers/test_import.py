@@ -151,17 +151,17 @@ def test_a_bare_workbook(tmp_path: Path) -> None:
     assert sheet is not None
     sheet.title = "Tumours"
     sheet.append(["exported by the registry"])
-    sheet.append(["Patient ID", "Side", "Size (mm)", "Grade", "Surname", "Remarks"])
+    sheet.append(["Patient ID", "Side", "Size (mm)", "Grade", "Surname", "Remarks", "Broken"])
     for n in range(8):
-        sheet.append([f"P{n // 2}", "left" if n % 2 else "right", n + 0.5, n % 3, f"Family{n}", "x" * (50 + n)])
+        sheet.append([f"P{n // 2}", "left" if n % 2 else "right", n + 0.5, n % 3, f"Family{n}", "x" * (50 + n), "#N/A"])
     source = tmp_path / "registry.xlsx"
     book.save(source)
-    done = import_study([source], tmp_path / "studies")
+    done = import_study([source], tmp_path / "studies", name="b1")
     study = load_study(done.folder)
     fields = study.sheet("tumours").fields
     assert study.sheet("tumours").many_rows
     assert {name: one.type for name, one in fields.items() if not one.ignore} == {
-        "patient_id": "id", "Side": "code", "size_mm": "number", "Grade": "integer",
+        "patient_id": "id", "Side": "code", "size_mm": "number", "Grade": "integer", "Broken": "text",
     }  # fmt: skip
     assert {name for name, one in fields.items() if one.ignore} == {"Surname", "Remarks"}
     written = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "studies").rglob("*") if path.is_file())
