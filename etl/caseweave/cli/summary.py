@@ -50,6 +50,7 @@ def describe_check(content: Mapping[str, Any], root: Path, exit_code: int) -> st
         entry("Concepts", _concepts(content["concepts"])),
         *_checks(content, root),
         *_findings(content["findings"], root),
+        _report(content["findings"], root),
         "",
         entry(
             "Exit code",
@@ -117,6 +118,11 @@ def _target(name: str, change: Mapping[str, int]) -> str:
         f"{number(change[one])} {one}" for one in ("new", "changed", "retracted", "unchanged") if change[one]
     )
     return f"{shown} {words or 'nothing'}"
+
+
+def _report(found: Mapping[str, int], root: Path) -> str:
+    marked = f"; forms with their problems marked: {root / 'private'}" if found["error"] or found["warning"] else ""
+    return entry("Report", f"{root / 'report.html'}{marked}")
 
 
 def _findings(found: Mapping[str, int], root: Path) -> list[str]:
