@@ -131,7 +131,7 @@ def ours(dsn: str, schema: str, conversion: Conversion) -> float:
 
     def load() -> None:
         with PostgresDatabase(dsn, conversion.omop.settings.shapes, schema) as database:
-            database.require(conversion.key)
+            database.require(conversion.key.project, conversion.key.check_value)
             write_to(database, conversion)
 
     return timed(load)

@@ -25,6 +25,17 @@ def deliver(
     fhir: options.Fhir = None,
     fhir_format: options.FhirFormat = options.Format.JSON,
     bundle: options.Bundle = options.BundleKind.TRANSACTION,
+    omop: Annotated[
+        str | None,
+        typer.Option(
+            "--omop",
+            metavar="DSN",
+            show_default=False,
+            help="A PostgreSQL database with a CDM: it is brought to what DIR/omop.sqlite holds.",
+        ),
+    ] = None,
+    omop_schema: options.OmopSchema = "public",
+    vocabulary_schema: options.VocabularySchema = None,
     size: Annotated[int, typer.Option("--bundle-size", min=1, help="How many resources go together, at most.")] = 400,
     connections: Annotated[int, typer.Option("--connections", min=1, max=64, help="Bundles under way at once.")] = 4,
     gzip: Annotated[
@@ -42,7 +53,7 @@ def deliver(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
     as_json: options.AsJson = False,
 ) -> int:
-    """Bring FHIR servers to what a workspace holds; only what differs is sent, and what was cut off goes on.
+    """Bring FHIR servers, or an OMOP database, to what a workspace holds; only what differs is sent.
 
     Credentials come from CASEWEAVE_FHIR_ variables, never from arguments.
     """
@@ -54,6 +65,12 @@ def deliver(
     from caseweave.run.workspace import Workspace
 
     folder = Workspace(workspace)
+    if omop:
+        from caseweave.cli.omop import transfer_to
+
+        transfer_to(folder, omop, omop_schema, vocabulary_schema, dry_run=dry_run, as_json=as_json)
+        if not fhir:
+            return 0
     tuning: dict[str, Any] = {
         "size": size,
         "connections": connections,

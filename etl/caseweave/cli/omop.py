@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from caseweave.cli import options
+
+if TYPE_CHECKING:
+    from caseweave.run.workspace import Workspace
 
 
 class Action(StrEnum):
@@ -53,3 +56,26 @@ def omop(
     shapes = omop_shapes(cdm.value, oncology=cdm is Version.V5_3, imaging=imaging)
     made = create_cdm(dsn, shapes, schema.lower(), vocabulary_schema.lower() if vocabulary_schema else None)
     say(f"{count(len(made), 'table')} made in schema {schema.lower()} of the {place(dsn)}.")
+
+
+def transfer_to(
+    workspace: Workspace, dsn: str, schema: str, vocabulary_schema: str | None, *, dry_run: bool, as_json: bool
+) -> None:
+    """Bring a CDM on PostgreSQL to what a workspace holds, and say what that took."""
+    from caseweave.cli.progress import clock
+    from caseweave.cli.show import count, counts, entry, number, say, say_json
+    from caseweave.run.database import OmopServer
+    from caseweave.run.transfer import transfer
+
+    with clock() as timer, timer.step("deliver"):
+        found = transfer(workspace, OmopServer(dsn, schema, vocabulary_schema), dry_run=dry_run)
+    if as_json:
+        say_json(found)
+        return
+    lines = [entry("OMOP", f"{found['database']}{', nothing was written' if dry_run else ''}")]
+    lines += [
+        entry(name.capitalize(), f"{number(sum(found[name].values()))}: {counts(found[name])}")
+        for name in ("new", "changed", "retracted")
+        if found[name]
+    ]
+    say("\n".join([*lines, entry("Unchanged", count(found["unchanged"], "row"))]))

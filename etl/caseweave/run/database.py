@@ -94,7 +94,7 @@ def open_database(workspace: Workspace, conversion: Conversion, server: OmopServ
     from caseweave.targets.omop.postgres import PostgresDatabase
 
     with PostgresDatabase(server.dsn, shapes, server.schema, server.vocabulary_schema) as database:
-        database.require(conversion.key)
+        database.require(conversion.key.project, conversion.key.check_value)
         yield database
 
 

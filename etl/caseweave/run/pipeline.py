@@ -177,6 +177,7 @@ def remember(workspace: Workspace, conversion: Conversion, state: Mapping[str, A
         {
             "layout": LAYOUT,
             "study": conversion.study.name,
+            "project": conversion.study.project or conversion.study.name,
             "key": conversion.key.check_value,
             "runs": runs,
             "subjects": sorted(subjects),

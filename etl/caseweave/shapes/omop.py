@@ -116,6 +116,12 @@ class OmopShapes:
     imaging: bool
     tables: Mapping[str, Table]
 
+    @property
+    def name(self) -> str:
+        """What people call it: CDM 5.3 with oncology and imaging."""
+        extras = " and ".join(filter(None, ("oncology" * self.oncology, "imaging" * self.imaging)))
+        return f"CDM {self.cdm}{f' with {extras}' if extras else ''}"
+
 
 @lru_cache(maxsize=8)
 def omop_shapes(cdm: str = "5.4", oncology: bool = False, imaging: bool = False) -> OmopShapes:

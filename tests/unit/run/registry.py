@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import openpyxl
 
-from caseweave.run.database import remembered
+from caseweave.run.database import OmopServer, remembered
 from caseweave.run.pipeline import Options, Outcome, run
 from caseweave.run.workspace import Workspace
 from caseweave.shapes.omop import omop_shapes
@@ -122,9 +122,9 @@ class HeldLedger(Ledger):
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Answers]:
-    """The OMOP database that a workspace delivers to."""
-    server = remembered(Workspace(folder).read_state())
+def opened(folder: Path, server: OmopServer | None = None) -> Iterator[Answers]:
+    """The OMOP database that a workspace delivers to, or a server that is named."""
+    server = server or remembered(Workspace(folder).read_state())
     if server is None:
         connection = sqlite3.connect(folder / "omop.sqlite")
         yield connection
@@ -139,9 +139,9 @@ def opened(folder: Path) -> Iterator[Answers]:
     remote.close()
 
 
-def omop(folder: Path, study: str = "registry") -> dict[str, dict[str, Any]]:
+def omop(folder: Path, study: str = "registry", server: OmopServer | None = None) -> dict[str, dict[str, Any]]:
     """All rows by table and fact, integers of facts written as the facts themselves; others' rows are left out."""
-    with opened(folder) as database:
+    with opened(folder, server) as database:
         return dict(_rows(database, study))
 
 

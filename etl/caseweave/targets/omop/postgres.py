@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from psycopg2.extensions import quote_ident
 
 from caseweave.errors import Refusal, TargetError
-from caseweave.identity.keyfile import ProjectKey, require_same_key
 from caseweave.shapes.omop import OmopShapes
 from caseweave.targets.ledger import Ledger
 from caseweave.targets.omop.connect import Asking, connect, place, told
@@ -84,6 +83,11 @@ class PostgresDatabase:
             # what isn't committed is rolled back with the connection
             self.connection.close()
 
+    def undo(self) -> None:
+        """Take back all that was done."""
+        self.changes.clear()
+        self.connection.rollback()
+
     def told(self) -> AbstractContextManager[None]:
         """Failures of the database in words."""
         return told(self.dsn)
@@ -92,13 +96,17 @@ class PostgresDatabase:
         """Run one statement written for SQLite."""
         return self.ask.execute(query, arguments)
 
-    def require(self, key: ProjectKey) -> None:
+    def require(self, project: str, key_check: str) -> None:
         """Let the database belong to a project and its key, or see that it does; another key is refused (Refusal)."""
-        found = self.execute("SELECT key_check FROM caseweave_project WHERE project = ?", (key.project,)).fetchone()
-        if found:
-            require_same_key(key, found[0])
-            return
-        self.execute("INSERT INTO caseweave_project (project, key_check) VALUES (?, ?)", (key.project, key.check_value))
+        found = self.execute("SELECT key_check FROM caseweave_project WHERE project = ?", (project,)).fetchone()
+        if found and found[0] != key_check:
+            raise Refusal(
+                f"This key ({key_check}) is not the one that project {project} came with to the {place(self.dsn)} "
+                f"({found[0]}).",
+                way_out="Name the right key file with --key FILE; to start anew, use another schema.",
+            )
+        if not found:
+            self.execute("INSERT INTO caseweave_project (project, key_check) VALUES (?, ?)", (project, key_check))
 
     def ledger(self, study: str, stream: str) -> Ledger:
         """The ledger that lies in this database."""

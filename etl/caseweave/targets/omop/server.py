@@ -174,15 +174,10 @@ def _create(cursor: Cursor, dsn: str, shapes: OmopShapes, schema: str, vocabular
             statements.append(f"COMMENT ON TABLE {vocabulary_schema}.concept IS '{OWN}'")
     elif found != shapes:
         raise Refusal(
-            f"Schema {schema} of the {place(dsn)} holds {_words(found)}, not {_words(shapes)}.",
+            f"Schema {schema} of the {place(dsn)} holds {found.name}, not {shapes.name}.",
             way_out="Name another schema with --schema, or that CDM.",
         )
     for statement in statements:
         cursor.execute(statement)
     make_own_tables(cursor, schema)
     return sorted(columns_of(cursor, schema).keys() - there.keys())
-
-
-def _words(shapes: OmopShapes) -> str:
-    extras = ("oncology" * shapes.oncology, "imaging" * shapes.imaging)
-    return " with ".join(filter(None, (f"CDM {shapes.cdm}", " and ".join(filter(None, extras)))))

@@ -37,7 +37,7 @@ def write_vocabulary(database: Database, builder: OmopBuilder, terms: Terms) -> 
     if "concept" not in database.shapes.tables:
         return 0
     wanted = {NONE, *used_concepts(builder)}
-    missing = sorted(wanted - set(_present(database, "concept", "concept_id", sorted(wanted))))
+    missing = sorted(wanted - set(present(database, "concept", "concept_id", sorted(wanted))))
     shipped = load_subset()
     found = [
         terms.concept_by_id(one)
@@ -47,7 +47,7 @@ def write_vocabulary(database: Database, builder: OmopBuilder, terms: Terms) -> 
     ]
     for table, (key, name) in LISTS.items():
         values = sorted({str(getattr(concept, key)) for concept in found})
-        new = sorted(set(values) - set(_present(database, table, key, values)))
+        new = sorted(set(values) - set(present(database, table, key, values)))
         told = {"vocabulary_reference": ATHENA, "vocabulary_version": terms.release} if table == "vocabulary" else {}
         columns = [key, name, *told, f"{table}_concept_id"]
         database.insert(table, columns, [(one, one, *told.values(), NONE) for one in new])
@@ -58,7 +58,7 @@ def write_vocabulary(database: Database, builder: OmopBuilder, terms: Terms) -> 
 def lacking_concepts(database: Database, builder: OmopBuilder) -> list[int]:
     """The ids that the builder's rows use and somebody else's vocabulary doesn't have; nothing is written."""
     used = sorted(used_concepts(builder))
-    return sorted(set(used) - {int(str(one)) for one in _present(database, "concept", "concept_id", used)})
+    return sorted(set(used) - {int(str(one)) for one in present(database, "concept", "concept_id", used)})
 
 
 def used_concepts(builder: OmopBuilder) -> set[int]:
@@ -89,7 +89,7 @@ def _ids(built: Built) -> Iterator[int]:
                     yield value
 
 
-def _present(database: Database, table: str, key: str, values: Sequence[object]) -> Iterator[object]:
+def present(database: Database, table: str, key: str, values: Sequence[object]) -> Iterator[object]:
     """Which of some values stand in the key of a table."""
     for start in range(0, len(values), ASKED_AT_ONCE):
         asked = values[start : start + ASKED_AT_ONCE]
