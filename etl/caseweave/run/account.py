@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from caseweave.issues import count_by_severity
+from caseweave.plan.facts import Facts
 from caseweave.run.convert import Conversion
 from caseweave.run.reports import rows_of, write_findings
 from caseweave.run.worklist import write_worklist
@@ -29,12 +30,20 @@ def account(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]
             for one in sources
         ],
         "balance": conversion.balance,
-        "subjects": len({n for batch in conversion.applied.facts for n in np.unique(batch.subjects).tolist()}),
+        "subjects": _subjects(conversion.applied.facts),
         "facts": len(conversion.applied.facts),
         "findings": count_by_severity(conversion.findings),
         "parity": parity,
         "concepts": conversion.concepts(),
     }
+
+
+def _subjects(facts: Facts) -> int:
+    """How many patients have a fact."""
+    known = np.zeros(len(facts.subjects), dtype=bool)
+    for batch in facts:
+        known[batch.subjects] = True
+    return int(known.sum())
 
 
 def write_account(workspace: Workspace, conversion: Conversion, sources: Sequence[Source]) -> None:

@@ -217,7 +217,9 @@ class FhirDelivery:
     def deliver(self) -> Delivered:
         """Write what differs."""
         with self.workspace.open_ledger() as connection:
-            change = self.change or self.writer.compare(self.ledger(connection))
+            change = self.change
+            if change is None:
+                change = self.writer.compare(self.ledger(connection))
             written = self.writer.write(self.workspace.fhir, self.ledger(connection), change)
         files = sorted(self.workspace.fhir.glob("*.ndjson"))
         total = {path.name.removesuffix(".ndjson"): _lines(path) for path in files}

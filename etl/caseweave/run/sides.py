@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 from collections.abc import Callable
@@ -22,6 +23,8 @@ def side_by_side(aside: Callable[[], S], here: Callable[[], T]) -> tuple[S, T]:
     if not hasattr(os, "fork") or (os.cpu_count() or 1) < 2:
         return aside(), here()
     reading, writing = os.pipe()
+    # what exists by now the collector leaves alone: looking it through would copy the pages that both share
+    gc.freeze()
     child = os.fork()
     if child == 0:
         os.close(reading)
@@ -33,6 +36,7 @@ def side_by_side(aside: Callable[[], S], here: Callable[[], T]) -> tuple[S, T]:
         with os.fdopen(reading, "rb") as pipe:
             data = pipe.read()
         os.waitpid(child, 0)
+        gc.unfreeze()
     if not data:
         raise MemoryError("the process that writes FHIR ended without an answer")
     outcome, error = pickle.loads(data)  # noqa: S301  our own child wrote it

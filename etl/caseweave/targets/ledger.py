@@ -178,27 +178,24 @@ def pack(records: Records, units: Iterable[int]) -> Iterator[tuple[int, bytes]]:
         yield unit, packed[start:end].tobytes()
 
 
-def unpack(held: Sequence[tuple[int, bytes]]) -> Records:
-    """Records out of the ledger's bytes; `held` are numbers of units with theirs."""
-    parts = []
-    for unit, data in held:
-        packed = np.frombuffer(data, dtype=PACKED)
-        size = len(packed)
-        ids = np.frombuffer(packed["id"].tobytes(), dtype=np.uint8).reshape(-1, 20)
-        none = np.full(size, -1, dtype=np.int32)
-        parts.append(
-            Records(
-                np.full(size, unit, dtype=np.int32),
-                ids,
-                packed["place"].copy(),
-                packed["kind"].copy(),
-                packed["integer"].astype(np.int32),
-                packed["hash"].astype(np.uint64),
-                none,
-                none,
-            )
-        )
-    return concatenate(parts)
+def unpack(held: Sequence[tuple[int, bytes]], kind: int | None = None) -> Records:
+    """Records out of the ledger's bytes, of one kind only where it is given; `held` are numbers of units with theirs."""
+    packed = np.frombuffer(b"".join(data for _, data in held), dtype=PACKED)
+    sizes = [len(data) // PACKED.itemsize for _, data in held]
+    units = np.repeat(np.array([unit for unit, _ in held], dtype=np.int32), sizes)
+    if kind is not None:
+        units, packed = units[packed["kind"] == kind], packed[packed["kind"] == kind]
+    none = np.full(len(packed), -1, dtype=np.int32)
+    return Records(
+        units,
+        np.frombuffer(packed["id"].tobytes(), dtype=np.uint8).reshape(-1, 20),
+        packed["place"].copy(),
+        packed["kind"].copy(),
+        packed["integer"].astype(np.int32),
+        packed["hash"].astype(np.uint64),
+        none,
+        none,
+    )
 
 
 def digest_bytes(digests: NDArray[np.uint64]) -> list[bytes]:

@@ -216,8 +216,7 @@ class OmopWriter:
         subjects = zip(self.builder.facts.subjects, self.patients, strict=True)
         known = {name: numbers[raw.tobytes()] for name, raw in subjects if raw.tobytes() in numbers}
         units = sorted(held)
-        here = unpack([(n, held[unit].records) for n, unit in enumerate(units)])
-        here = here.take(here.kind == kind)
+        here = unpack([(n, held[unit].records) for n, unit in enumerate(units)], kind)
         return known | {units[n][0]: one for n, one in zip(here.unit.tolist(), here.integer.tolist(), strict=True)}
 
     def give_integers(
