@@ -228,8 +228,11 @@ def _of_cell(workspace: Workspace, targets: _Targets, ref: str, found: re.Match[
                 continue
             parts = {n: one for n, one in enumerate(about["parts"]) if found["source"] in (None, one["source"])}
             cells = [(n, *place) for n, part in parts.items() for place in spots_of(part, spot)]
-            first = {n: (row, column) for n, row, column in reversed(cells)}
-            spots = [_spot(workspace, run, sheet, parts[n], *place) for n, place in first.items()]
+            spots = [
+                _spot(workspace, run, sheet, parts[n], row, column)
+                for place, (n, row, column) in enumerate(cells)
+                if place == 0 or cells[place - 1][0] != n  # one address, whatever rows it stands above
+            ]
             ways = [way for n, row, column in cells for way in _ways_of_cell(run, targets, sheet, n, row, column)]
             spots = [one for one in spots if one.field or one.findings]
             if spots:
