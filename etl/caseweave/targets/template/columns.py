@@ -89,7 +89,7 @@ def cut(text: str, length: int) -> str:
     """A text within a length.
 
     >>> cut("a long text", 8)
-    'a long …'
+    'a long…'
     """
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
