@@ -50,7 +50,8 @@ VALUES: dict[str, Callable[[random.Random], Cell]] = {
     "her2": _one_of("positive", "negative"), "er_percent": _number(0, 100, 0), "pr_percent": _number(0, 100, 0),
     "her2_ratio": _number(1, 6, 1), "ki67": _number(1, 90, 0), "ca153": _number(5, 60, 1),
     "creatinine": _number(0.5, 1.6, 2), "platelets": _number(120, 420, 0), "leukocytes": _number(2, 14, 1),
-    "systolic": _number(95, 170, 0), "diastolic": _number(60, 105, 0), "temperature": _number(36, 38, 1), "drug": _one_of("doxorubicin", "cyclophosphamide", "docetaxel", "paclitaxel"),
+    "systolic": _number(95, 170, 0), "diastolic": _number(60, 105, 0), "temperature": _number(36, 38, 1),
+    "drug": _one_of("doxorubicin", "cyclophosphamide", "docetaxel", "paclitaxel"),
     "comments": lambda chance: f"seen by doctor {chance.randrange(400)}",
     **dict.fromkeys(["diabetes", "hypertension", "obesity", "asthma", "screening", "lvi", "multifocal", "nausea",
                      "neutropenia", "response", "fatigue", "pain", "lymphedema", "hot_flushes", "working"], YES_NO),
@@ -71,7 +72,8 @@ def rows(sheet: str, columns: list[str], patients: int) -> Iterator[list[Cell]]:
             dated = diagnosed + datetime.timedelta(days=180 * place)
             fixed: dict[str, Cell] = {
                 "patient_id": patient, "tumour_number": place + 1, "course": place + 1, "visit_number": place + 1,
-                "visit_date": dated, "diagnosis_date": dated, "start": dated, "end": dated + datetime.timedelta(days=90),
+                "visit_date": dated, "diagnosis_date": dated, "start": dated,
+                "end": dated + datetime.timedelta(days=90),
             }  # fmt: skip
             yield [fixed[name] if name in fixed else _value(chance, name) for name in columns]
 

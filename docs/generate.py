@@ -90,8 +90,6 @@ def sentence(text: str) -> str:
 if __name__ == "__main__":
     if "--check" in sys.argv[1:]:
         sys.exit(
-            0
-            if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page()
-            else "docs/patterns.md is old: make docs"
+            0 if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page() else "docs/patterns.md is old: make docs"
         )
     PAGE.write_text(page(), encoding="utf-8")

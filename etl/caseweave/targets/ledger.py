@@ -179,7 +179,7 @@ def pack(records: Records, units: Iterable[int]) -> Iterator[tuple[int, bytes]]:
 
 
 def unpack(held: Sequence[tuple[int, bytes]], kind: int | None = None) -> Records:
-    """Records out of the ledger's bytes, of one kind only where it is given; `held` are numbers of units with theirs."""
+    """Records out of the ledger's bytes, of one kind only where it is given; `held`: units by number with theirs."""
     packed = np.frombuffer(b"".join(data for _, data in held), dtype=PACKED)
     sizes = [len(data) // PACKED.itemsize for _, data in held]
     units = np.repeat(np.array([unit for unit, _ in held], dtype=np.int32), sizes)
