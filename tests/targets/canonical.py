@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from lxml import etree
 
 
-def canonical_xml(text: bytes) -> bytes:
+def canonical_xml(text: bytes | str) -> bytes:
     """C14N, with numbers as numbers: fhir.resources turns 4.30 into 4.3 and 78 into 78.0."""
     root = etree.fromstring(text)
     for element in root.iter(etree.Element):

@@ -69,11 +69,18 @@ class Converted:
         """All resources."""
         return [orjson.loads(line) for lines in self.lines.values() for line in lines]
 
+    @cached_property
+    def sampled(self) -> Mapping[str, list[bytes]]:
+        """The lines of the first patients, and of them all where they are few."""
+        chosen = set(sorted(str(orjson.loads(line)["id"]) for line in self.lines["Patient"])[:SAMPLED_PATIENTS])
+        return {
+            kind: [line for line in lines if patient_of(orjson.loads(line)) in chosen]
+            for kind, lines in self.lines.items()
+        }
+
     def sample(self) -> list[dict[str, Any]]:
-        """The resources of the first patients, and of them all where they are few."""
-        patients = sorted(one["id"] for one in self.resources if one["resourceType"] == "Patient")
-        chosen = set(patients[:SAMPLED_PATIENTS])
-        return [one for one in self.resources if patient_of(one) in chosen]
+        """The resources of the first patients."""
+        return [orjson.loads(line) for lines in self.sampled.values() for line in lines]
 
 
 def patient_of(resource: Mapping[str, Any]) -> str:
