@@ -19,6 +19,7 @@ from caseweave.shapes.omop import OmopShapes
 from caseweave.targets.ledger import Ledger
 from caseweave.targets.omop.connect import Asking, connect, place, told
 from caseweave.targets.omop.copying import CopyText
+from caseweave.targets.omop.ddl import VOCABULARY_TABLES
 from caseweave.targets.omop.own_tables import LEDGER, PostgresLedger, make_own_tables
 from caseweave.targets.omop.server import find_cdm
 
@@ -172,10 +173,10 @@ class PostgresDatabase:
         return told
 
     def count(self) -> dict[str, int]:
-        """Rows of ours per table, empty ones left out; what others put there isn't counted."""
+        """Rows of ours per table, empty ones left out, and those of the vocabulary; others' rows aren't counted."""
         counts = Counter(dict(self.execute("SELECT table_name, rows FROM caseweave_rows").fetchall()))
         counts.update(self.changes)
-        return {name: counts[name] for name in self.shapes.tables if counts[name]}
+        return {name: counts[name] for name in self.shapes.tables if counts[name] and name not in VOCABULARY_TABLES}
 
     def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
         lines = CopyText(rows)
