@@ -19,7 +19,8 @@ CODE = {"coding": [{"system": "urn:s", "code": "c"}]}
 RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("Extension", "ext-1", {"url": "u", "valueCode": "a"}, {"url": "u"}),
     ("Extension", "ext-1", {"url": "u", "extension": [{}]}, {"url": "u", "extension": [{}], "valueCode": "a"}),
-    ("Period", "per-1", {"start": "2021-03", "end": "2021"}, {"start": "2021-03-02", "end": "2021-03-01"}),
+    ("Period", "per-1", {"start": "2021-03", "end": "2021-04-01"}, {"start": "2021-03-02", "end": "2021-03-01"}),
+    ("Period", "per-1", {"start": "2021", "end": "2021"}, {"start": "2021-03", "end": "2021-03-01"}),
     ("Quantity", "qty-3", {"code": "mm", "system": UCUM}, {"code": "mm"}),
     ("SimpleQuantity", "qty-3", {}, {"code": "mm"}),
     ("SimpleQuantity", "sqty-1", {"value": 1}, {"value": 1, "comparator": "<"}),

@@ -162,6 +162,23 @@ def test_a_period_never_ends_before_it_starts() -> None:
     assert ["end" in one["effectivePeriod"] for one in found] == [False, True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [
+        ("2021-06", "2021-06-15", ("2021-06", "2021-06")),
+        ("2021-06-15", "2021-06", ("2021-06", "2021-06")),
+        ("2021", "2021-06-15", ("2021", "2021")),
+        ("2021-06", "2021", ("2021", "2021")),
+        ("2021-05", "2021-06-15", ("2021-05", "2021-06-15")),
+        ("2021", "2021", ("2021", "2021")),
+        ("2021-06-15", "2021-06-15", ("2021-06-15", "2021-06-15")),
+    ],
+)
+def test_dates_of_a_period_that_cannot_be_compared_are_told_alike(start: str, end: str, told: tuple[str, str]) -> None:
+    (one,) = resources(renderer(batch("a", DATES, {"at": [PartialDate(start)], "end": [PartialDate(end)]})))
+    assert (one["effectivePeriod"]["start"], one["effectivePeriod"]["end"]) == told
+
+
 def test_what_an_element_cannot_hold_is_left_out() -> None:
     text = "fhir: {resourceType: Condition, subject: $subject, onsetAge: $value}"
     ages: list[Value | None] = [Quantity("61", "a"), Quantity("0", "a"), None]

@@ -12,7 +12,7 @@ from caseweave.errors import MappingError
 from caseweave.shapes.fhir import fhir_shapes
 from caseweave.spec.yamlfile import parse_yaml
 from caseweave.targets.fhir.fragments import Coder
-from caseweave.targets.fhir.tree import Assembler, Hole, Reversed, Tree, Unwritable, compile_tree, slots_of
+from caseweave.targets.fhir.tree import Assembler, Hole, Nested, Reversed, Tree, Unwritable, compile_tree, slots_of
 from caseweave.terms.systems import System
 
 SYSTEMS = {name: System(name, url) for name, url in (("SCT", "urn:sct"), ("OBSCAT", "urn:cat"), ("CM", ""))}
@@ -107,11 +107,12 @@ def test_if_takes_a_branch() -> None:
 
 def test_a_period_guards_its_end() -> None:
     made = tree("effectivePeriod: {start: $at, end: $end}")
-    (condition,) = made.conditions
-    assert condition == Reversed("at", "end")
+    assert made.conditions == (Reversed("at", "end"), Nested("at", "end"))
     kinds = {"at": "day", "end": "day"}
     assert assembled(made, kinds, False) == {"effectivePeriod": {"start": "at:dateTime", "end": "end:dateTime"}}
     assert assembled(made, kinds, True) == {"effectivePeriod": {"start": "at:dateTime"}}
+    coarse = assembled(made, {"at": "month", "end": "day"}, False, True)
+    assert coarse == {"effectivePeriod": {"start": "at:dateTime", "end": "end:dateTime@month"}}
 
 
 def test_what_an_element_may_not_hold_is_guarded() -> None:

@@ -133,6 +133,11 @@ for _type in ("code", "id", "uri", "url", "oid", "canonical", "uuid", "base64Bin
 _register("text", "CodeableConcept Annotation", lambda value, coder: {"text": _plain(value)})
 _register("boolean", "boolean", lambda value, coder: value.truth)
 _register("day month year", "dateTime date", lambda value, coder: value.iso)
+# (kind, a coarser kind) -> a dateTime that tells no more than the coarser one
+BLURRED = {("day", "month"): "dateTime@month", ("day", "year"): "dateTime@year"}
+BLURRED["month", "year"] = BLURRED["day", "year"]
+_register("day", BLURRED["day", "month"], lambda value, coder: value.iso[:7])
+_register("day month", BLURRED["day", "year"], lambda value, coder: value.iso[:4])
 _register("day", "instant", lambda value, coder: f"{value.iso}T00:00:00Z")
 _register("day month year", "string", lambda value, coder: value.iso)
 _register("missing", "CodeableConcept", lambda value, coder: _concept(absent_reason(value), coder))

@@ -39,10 +39,13 @@ def _code(concept: Any) -> set[str]:
 
 
 def _ordered(node: Node) -> bool:
-    # of two dates of unequal precision only what both tell can be compared
+    # of two dates of unequal precision only what both tell can be compared: if that is equal, nobody knows, and a rule
+    # that can't be decided is broken
     start, end = str(node.get("start", "")), str(node.get("end", ""))
     length = min(len(start), len(end))
-    return not length or start[:length] <= end[:length]
+    if not length or len(start) == len(end):
+        return not length or start <= end
+    return start[:length] < end[:length]
 
 
 def _low_first(node: Node) -> bool:
@@ -87,7 +90,7 @@ INVARIANTS: Mapping[str, tuple[Invariant, ...]] = {
     "Extension": (
         Invariant("ext-1", "either extensions or a value", lambda node: ("extension" in node) != has(node, "value")),
     ),
-    "Period": (Invariant("per-1", "it ends before it starts", _ordered),),
+    "Period": (Invariant("per-1", "it ends before it starts, or nobody can tell", _ordered),),
     "Quantity": (_QUANTITY,),
     "SimpleQuantity": (_QUANTITY, Invariant("sqty-1", "no comparator", lambda node: "comparator" not in node)),
     "Age": (_QUANTITY, Invariant("age-1", "a positive number with a unit of UCUM", _age)),

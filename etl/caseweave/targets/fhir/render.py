@@ -23,6 +23,7 @@ from caseweave.targets.fhir.tree import (
     Assembler,
     Condition,
     Hole,
+    Nested,
     Piece,
     Reversed,
     Tree,
@@ -185,7 +186,7 @@ class _Shape:
         ]
 
     def condition(self, one: Condition, columns: Mapping[str, SlotColumn]) -> Mask:
-        if isinstance(one, Unwritable | Reversed):
+        if isinstance(one, Unwritable | Reversed | Nested):
             return where(one, self.batch.slots, len(self.batch), self.renderer.settings.coder)
         return holds(one, columns, len(self.batch), self.renderer.settings.presence)
 

@@ -11,7 +11,7 @@ import orjson
 from caseweave.errors import MappingError
 from caseweave.shapes.fhir import Element, FhirShapes
 from caseweave.spec.expression import Expression, parse
-from caseweave.targets.fhir.fragments import CHOICES, FUSSY, MANY_CODINGS, Coder, chosen_type, fragment
+from caseweave.targets.fhir.fragments import BLURRED, CHOICES, FUSSY, MANY_CODINGS, Coder, chosen_type, fragment
 from caseweave.values.types import Code, Coding
 
 SLOT = re.compile(r"\$([a-z]\w*)(?:\.([a-z][\w-]*))?")
@@ -48,13 +48,15 @@ class Constant:
 class Slot:
     """A slot; `types` are what the element allows, `choice` says that the key depends on the kind.
 
-    `drop` are numbers of conditions: where one holds, the value can't stand here and the element is left out.
+    `drop` are numbers of conditions: where one holds, the value can't stand here and the element is left out. `blur` is
+    the number of a condition and another slot: where it holds, a date is told as coarsely as that one.
     """
 
     slot: str
     types: tuple[str, ...]
     choice: bool
     drop: tuple[int, ...] = ()
+    blur: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,16 @@ class Reversed:
     end: str
 
 
-Condition = Expression | Unwritable | Reversed
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Where one date of a period is so coarse that it holds the other: nobody can tell that 2021-06 is before
+    2021-06-15, and no server takes what can't be told."""
+
+    start: str
+    end: str
+
+
+Condition = Expression | Unwritable | Reversed | Nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +242,21 @@ def _number(conditions: list[Condition], one: Condition) -> int:
 
 
 def _in_order(entries: Sequence[Entry | First | If], conditions: list[Condition]) -> list[Entry | First | If]:
-    """The entries of a period whose end is left out where it comes before the start."""
+    """The entries of a period that servers take (R4, per-1): no end before the start, none that can't be compared."""
     slots = {one.key: one.nodes[0] for one in entries if isinstance(one, Entry)}
     start, end = slots.get("start"), slots.get("end")
     if not isinstance(start, Slot) or not isinstance(end, Slot):
         return list(entries)
-    guarded = replace(end, drop=(*end.drop, _number(conditions, Reversed(start.slot, end.slot))))
-    return [replace(one, nodes=(guarded,)) if isinstance(one, Entry) and one.key == "end" else one for one in entries]
+    reverse = _number(conditions, Reversed(start.slot, end.slot))
+    nested = _number(conditions, Nested(start.slot, end.slot))
+    guarded = {
+        "start": replace(start, blur=(nested, end.slot)),
+        "end": replace(end, drop=(*end.drop, reverse), blur=(nested, start.slot)),
+    }
+    return [
+        replace(one, nodes=(guarded[one.key],)) if isinstance(one, Entry) and one.key in guarded else one
+        for one in entries
+    ]
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -347,6 +366,9 @@ class Assembler:
             return entry.key, None, True
         if wanted == "Coding" and entry.many:
             return entry.key, [Hole(child.slot, MANY_CODINGS)], True
+        if child.blur is not None and self.conditions[child.blur[0]]:
+            other = self.kinds.get(child.blur[1], "")
+            wanted = BLURRED.get((kind, other), wanted)
         key = entry.key[:-3] + wanted[0].upper() + wanted[1:] if child.choice else entry.key
         return key, [Hole(child.slot, wanted)], True
 
