@@ -11,8 +11,10 @@ import pytest
 from caseweave.errors import MappingError
 from caseweave.shapes.fhir import fhir_shapes
 from caseweave.spec.yamlfile import parse_yaml
+from caseweave.targets.fhir.assemble import Assembler
 from caseweave.targets.fhir.fragments import Coder
-from caseweave.targets.fhir.tree import Assembler, Hole, Nested, Reversed, Tree, Unwritable, compile_tree, slots_of
+from caseweave.targets.fhir.nodes import Hole, Nested, Reversed, Tree, Unwritable, slots_of
+from caseweave.targets.fhir.tree import compile_tree
 from caseweave.terms.systems import System
 
 SYSTEMS = {name: System(name, url) for name, url in (("SCT", "urn:sct"), ("OBSCAT", "urn:cat"), ("CM", ""))}

@@ -10,7 +10,7 @@ import numpy as np
 from caseweave.plan.facts import Mask, SlotColumn
 from caseweave.shapes.profiles import Profile, profiles, value_set
 from caseweave.targets.fhir.fragments import Coder
-from caseweave.targets.fhir.tree import Entry, First, If, Object, Slot, Tree
+from caseweave.targets.fhir.nodes import Entry, First, If, Object, Slot, Tree
 from caseweave.values.types import Code, Value
 
 

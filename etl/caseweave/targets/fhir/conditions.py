@@ -8,7 +8,7 @@ import numpy as np
 
 from caseweave.plan.facts import Mask, SlotColumn
 from caseweave.targets.fhir.fragments import Coder, chosen_type, fragment
-from caseweave.targets.fhir.tree import Nested, Reversed, Unwritable
+from caseweave.targets.fhir.nodes import Nested, Reversed, Unwritable
 from caseweave.values.types import PartialDate, Value
 
 

@@ -16,21 +16,12 @@ from caseweave.plan.variants import OncePerValues, combine
 from caseweave.shapes.fhir import FhirShapes
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.pattern import Claim, Rendering
+from caseweave.targets.fhir.assemble import Assembler
 from caseweave.targets.fhir.bound import keeps
 from caseweave.targets.fhir.conditions import where
 from caseweave.targets.fhir.fragments import Coder, fragments
-from caseweave.targets.fhir.tree import (
-    Assembler,
-    Condition,
-    Hole,
-    Nested,
-    Piece,
-    Reversed,
-    Tree,
-    Unwritable,
-    compile_tree,
-    slots_of,
-)
+from caseweave.targets.fhir.nodes import Condition, Hole, Nested, Piece, Reversed, Tree, Unwritable, slots_of
+from caseweave.targets.fhir.tree import compile_tree
 from caseweave.values.types import Boolean, Code, Value
 
 STUDY_TAG = "urn:caseweave:study"
