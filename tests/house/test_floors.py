@@ -16,9 +16,7 @@ CHECK = "import sys; from importlinter.cli import lint_imports_command; lint_imp
 def lint(source_root: Path, config: Path) -> tuple[int, str]:
     command = [sys.executable, "-c", CHECK, "--no-cache", "--no-logo", "--config", str(config)]
     environment = {**os.environ, "PYTHONPATH": str(source_root)}
-    done = subprocess.run(
-        command, cwd=source_root, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=source_root, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -20,18 +20,14 @@ LONGER: dict[str, str] = {
     "docs/patterns.md": "made from mappings/patterns, a section each",
 }
 # folders of one machine, and what belongs to its tools, have no place in a file of the repository
-MACHINE = re.compile(
-    r"(?<![\w.:/\\$}*-])/(?:wor[k]|roo[t]|far[m])(?=[/\"'`\s,;:)]|$)|\.librar[y]\b", re.MULTILINE
-)
+MACHINE = re.compile(r"(?<![\w.:/\\$}*-])/(?:wor[k]|roo[t]|far[m])(?=[/\"'`\s,;:)]|$)|\.librar[y]\b", re.MULTILINE)
 INDEX = re.compile(r"--(?:extra-)?index-ur[l]|--find-link[s]|--trusted-hos[t]")
 
 
 def test_data_folders_hold_no_python() -> None:
     programs = {".py", ".pyc", ".pyi", ".sh", ".ipynb", ".so"}
     wrong = [
-        path
-        for path in repository_files()
-        if name(path).split("/")[0] in DATA_FOLDERS and path.suffix in programs
+        path for path in repository_files() if name(path).split("/")[0] in DATA_FOLDERS and path.suffix in programs
     ]
     assert wrong == []
 
@@ -42,9 +38,7 @@ def test_source_root_holds_the_package_only() -> None:
 
 
 def test_no_file_is_too_long() -> None:
-    lengths = {
-        name(path): path.read_bytes().count(b"\n") for path in repository_files() if path.suffix in WRITTEN
-    }
+    lengths = {name(path): path.read_bytes().count(b"\n") for path in repository_files() if path.suffix in WRITTEN}
     assert {file: n for file, n in lengths.items() if n > LINES and file not in LONGER} == {}
     assert [file for file in LONGER if file not in lengths] == []
 
@@ -90,9 +84,7 @@ def forbidden(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 "yaml.load",
             }:
                 yield node.lineno, f"{called}(...)"
-            if called in {"suppress", "contextlib.suppress"} and {"Exception", "BaseException"} & _names(
-                node
-            ):
+            if called in {"suppress", "contextlib.suppress"} and {"Exception", "BaseException"} & _names(node):
                 yield node.lineno, "suppress(Exception)"
             if any(word.arg == "shell" and ast.unparse(word.value) != "False" for word in node.keywords):
                 yield node.lineno, "shell=True"
