@@ -147,15 +147,15 @@ def test_what_the_server_refuses_is_kept_apart_with_its_cell(
     first: Path, hapi: Hapi, tmp_path: Path, right: bytes, wrong: bytes
 ) -> None:
     rows = filled()
-    rows["Visits"][0][3] = 77.5  # the first patient's, and another's that must get through
+    rows["Visits"][0][3] = 88.25  # this one is broken below; the other must get through
     rows["Patients"][4][5] = 12.5
     run_registry(first, workbook(tmp_path / "corrected.xlsx", rows))
     here = ours(first)
-    (ki67,) = [name for name, one in here.items() if one.get("valueQuantity", {}).get("value") == 77.5]
+    (ki67,) = [name for name, one in here.items() if one.get("valueQuantity", {}).get("value") == 88.25]
     path = first / "fhir" / "Observation.ndjson"
     whole = path.read_bytes()
     path.write_bytes(
-        b"".join(line.replace(right, wrong) if b'"value":77.5' in line else line for line in whole.splitlines(True))
+        b"".join(line.replace(right, wrong) if b'"value":88.25' in line else line for line in whole.splitlines(True))
     )
     done = send(first, hapi)
     assert done.exit_code == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -34,7 +35,9 @@ class Hapi:
 
     def get(self, path: str, **parameters: str) -> dict[str, Any]:
         """Read something as JSON."""
-        response = self.http.get(f"{self.url}/{path}", params=parameters, headers={"Accept": "application/fhir+json"})
+        # the server would give what it found a minute ago
+        headers = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
+        response = self.http.get(f"{self.url}/{path}", params=parameters, headers=headers)
         assert response.status_code == 200, f"{path}: {response.status_code} {response.text[:500]}"
         return dict(response.json())
 
@@ -115,7 +118,15 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 @pytest.fixture(scope="session")
 def hapi_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hapi]:
-    """The server of this session, whatever it holds: use `hapi`, which is empty."""
+    """The server of this session, whatever it holds: use `hapi`, which is empty.
+
+    CASEWEAVE_TEST_HAPI names one on this machine that runs already, and that may be wiped.
+    """
+    running = os.environ.get("CASEWEAVE_TEST_HAPI", "")
+    if running:
+        assert running.startswith("http://127.0.0.1:"), "only a server of this machine is wiped"
+        yield Hapi(running)
+        return
     require(not java.missing("hapi"), java.missing("hapi"))
     process, url = start(tmp_path_factory.mktemp("hapi"))
     try:
