@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.live.fhir import forget, ours, quarantined, send, sent, theirs, versions
+from tests.live.misbehaviour import after, reset
 from tests.services.hapi import Hapi
+from tests.services.proxy import Rule, proxy_to
 from tests.unit.run.registry import deliver as run_registry
 from tests.unit.run.registry import filled, workbook
 
@@ -136,11 +138,46 @@ def test_two_servers_are_two_ledgers(first: Path, hapi: Hapi) -> None:
     assert len(tables) == 2
 
 
+def test_what_was_sent_and_never_confirmed_is_not_forgotten(hapi: Hapi, tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    run_registry(folder, workbook(tmp_path / "form.xlsx", filled()))
+    with proxy_to(hapi.url) as proxy:
+        there = Hapi(proxy.url)
+        proxy.script(Rule(after(reset), times=0))
+        assert send(folder, there, give_up=5.0, size=50).exit_code == 3
+        proxy.script()
+        assert hapi.count("Observation") > 0  # the server took what it never answered
+        rows = filled()
+        rows["Visits"] = rows["Visits"][1:]
+        rows["Patients"][0][4] = None
+        run_registry(folder, workbook(tmp_path / "shorter.xlsx", rows))
+        assert send(folder, there).exit_code == 0
+        assert theirs(folder, hapi) == ours(folder)
+        assert sent(send(folder, there)) == (0, 0, 0)
+
+
+def test_what_was_taken_back_before_it_was_confirmed_stands_as_it_was(first: Path, hapi: Hapi, tmp_path: Path) -> None:
+    with proxy_to(hapi.url) as proxy:
+        there = Hapi(proxy.url)
+        assert sent(send(first, there)) == (0, 0, 0)  # another name of the same server: found as it is
+        rows = filled()
+        rows["Patients"][4][5] = 12.5
+        rows["Visits"].pop(0)
+        run_registry(first, workbook(tmp_path / "corrected.xlsx", rows))
+        proxy.script(Rule(after(reset), times=0))
+        assert send(first, there, give_up=3.0).exit_code == 3
+        assert theirs(first, hapi) == ours(first)  # the server took it, and nobody knows
+        run_registry(first, workbook(tmp_path / "back.xlsx", filled()))
+        proxy.script()
+        assert send(first, there).exit_code == 0
+        assert theirs(first, hapi) == ours(first)
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
         pytest.param(b'"status":"final"', b'"status":"zzz"', id="a value that R4 doesn't know"),
-        pytest.param(b'"reference":"Condition/', b'"reference":"Condition/x', id="a reference that leads nowhere"),
+        pytest.param(b'"reference":"Patient/', b'"reference":"Patient/x', id="a reference that leads nowhere"),
     ],
 )
 def test_what_the_server_refuses_is_kept_apart_with_its_cell(

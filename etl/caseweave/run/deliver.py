@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,8 @@ class _Job:
             self.require_whole(lines, wanted)
             client.zipped = takes_gzip(client) if wanted else False
             apart = self.quarantine.subjects()
-            loader = Loader(
-                client, reader, lines, self.settle, lambda refused: self.refusals.take(refused, client, lines)
-            )
+            refuse = partial(self.refusals.take, client=client, lines=lines)
+            loader = Loader(client, reader, lines, self.intend, self.settle, refuse)
             report = loader.load(
                 self.ledger.parcels([one for one in subjects if one not in apart]),
                 list(self.ledger.parcels([one for one in subjects if one in apart])),
@@ -186,7 +186,6 @@ class _Job:
             **self.head(),
             **_counts(report),
             "unchanged": unchanged,
-            "holds": self.ledger.holds(),
             "quarantined": len(self.refusals.found),
             "waiting": len(report.waiting),
             "waiting_why": dict(Counter(report.waiting.values())),
@@ -246,6 +245,11 @@ class _Job:
                 f"{lost} resources of the ledger aren't in {self.workspace.fhir}.",
                 way_out="Run the forms into this folder again, then deliver.",
             )
+
+    def intend(self, units: Sequence[tuple[str, tuple[UnitName, ...]]]) -> None:
+        with self.transaction():
+            for subject, names in units:
+                self.ledger.intend(subject, names)
 
     def settle(self, units: Sequence[tuple[str, tuple[UnitName, ...]]]) -> None:
         with self.transaction():

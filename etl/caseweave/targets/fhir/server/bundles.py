@@ -17,6 +17,7 @@ from caseweave.targets.fhir.xml import to_xml
 XML_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 EVENTS = "urn:caseweave:message"
 KEEP, RETRACT = "record", "retract"
+SENDER, ENDPOINT = "Caseweave", "urn:caseweave"
 NAMESPACE = uuid.UUID("6f0c1f0e-5f5c-5a52-9b1b-6d6a1c1a0c5e")
 
 
@@ -45,16 +46,28 @@ def message(server: Server, changes: Sequence[Change], line: Lines) -> tuple[byt
     refs = [one.ref for one in changes]
     digest = hashlib.sha256(b"\n".join([event.encode(), *(ref.encode() for ref in refs), *bodies])).hexdigest()
     name = str(uuid.uuid5(NAMESPACE, digest))
+    inner = [_wrap(server, f"urn:uuid:{name}", _header(server, name, event, refs))]
+    for ref, body in zip(refs, bodies, strict=False):
+        inner.append(_wrap(server, f"{server.url}/{ref}", resource(server, body)))
+    return _frame(server, "message", inner, name), name
+
+
+def _header(server: Server, name: str, event: str, refs: Sequence[str]) -> bytes:
+    if server.format == "xml":  # it isn't among the shapes, which are those of the clinical resources
+        focus = "".join(f"<focus><reference value={quoteattr(ref)}/></focus>" for ref in refs)
+        return (
+            f'<MessageHeader xmlns="http://hl7.org/fhir"><id value="{name}"/><eventCoding><system value="{EVENTS}"/>'
+            f'<code value="{event}"/></eventCoding><source><name value="{SENDER}"/><endpoint value="{ENDPOINT}"/>'
+            f"</source>{focus}</MessageHeader>"
+        ).encode()
     header = {
         "resourceType": "MessageHeader",
         "id": name,
         "eventCoding": {"system": EVENTS, "code": event},
-        "source": {"name": "Caseweave", "endpoint": "urn:caseweave"},
+        "source": {"name": SENDER, "endpoint": ENDPOINT},
         "focus": [{"reference": ref} for ref in refs],
     }
-    parts = [(f"urn:uuid:{name}", orjson.dumps(header))]
-    parts += [(f"{server.url}/{ref}", body) for ref, body in zip(refs, bodies, strict=False)]
-    return _frame(server, "message", [_plain(server, url, body) for url, body in parts], name), name
+    return orjson.dumps(header)
 
 
 def resource(server: Server, line: bytes) -> bytes:
@@ -80,10 +93,10 @@ def _entry(server: Server, change: Change, line: Lines) -> bytes:
     return _xml(url, resource(server, line(change.ref)), request)
 
 
-def _plain(server: Server, url: str, body: bytes) -> bytes:
+def _wrap(server: Server, url: str, body: bytes) -> bytes:
     if server.format == "json":
         return b'{"fullUrl":%b,"resource":%b}' % (orjson.dumps(url), body)
-    return _xml(url, resource(server, body), b"")
+    return _xml(url, body, b"")
 
 
 def _xml(url: str, body: bytes, request: bytes) -> bytes:

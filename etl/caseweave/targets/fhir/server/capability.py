@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from caseweave.errors import TargetError
 from caseweave.targets.fhir.server.answers import Node, many, one
 from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
+from caseweave.targets.fhir.server.retry import Patience
 from caseweave.targets.fhir.server.settings import FORMATS, Server
 
 # R4B equals R4 for the resources that are sent
 RELEASES = ("4.0.", "4.3.")
+# a server that doesn't answer at all is said to be away soon: nothing has begun
+FIRST_CONTACT = 60.0
 PROCESS_MESSAGE = "process-message"
 EMPTY_BATCH = {
     "json": b'{"resourceType":"Bundle","type":"batch"}',
@@ -45,7 +48,7 @@ def read(client: Client) -> Capability:
     Raises TargetError where there is none, or the server can't be reached.
     """
     try:
-        node = client.get("metadata")
+        node = client.get("metadata", Patience(min(client.server.give_up, FIRST_CONTACT), client.stop))
     except Unreachable as error:
         raise TargetError(
             f"The FHIR server can't be reached: {error}.",

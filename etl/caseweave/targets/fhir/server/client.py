@@ -136,8 +136,9 @@ class Client:
         faults = 0
         while True:
             problem, asked = "", 0.0
+            zipped = self.zipped and body is not None and headers is None
             try:
-                answer = self._once(method, path, body, patience, headers)
+                answer = self._once(method, path, body, patience, headers, zipped)
             except httpx.TransportError as error:
                 problem = type(error).__name__
             else:
@@ -152,7 +153,7 @@ class Client:
                 elif answer.status >= 500 and faults + 1 < MOST_FAULTS:
                     faults += 1
                     problem = f"status {answer.status}"
-                elif answer.status == 415 and self.zipped and body is not None and headers is None:
+                elif answer.status == 415 and zipped:
                     self.zipped = False
                     continue
                 else:
@@ -163,14 +164,20 @@ class Client:
                 raise Unreachable(f"{problem}, after {patience.attempts} attempts")
 
     def _once(
-        self, method: str, path: str, body: bytes | None, patience: Patience, headers: Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        patience: Patience,
+        headers: Mapping[str, str] | None,
+        zipped: bool,
     ) -> Answer:
         """One attempt, ended by its own clock."""
         allowed = min(self.server.timeout, max(patience.left, 1.0))
         extra = dict(headers or {})
         if body is not None and headers is None:
             extra["Content-Type"] = self.server.mime
-            if self.zipped:
+            if zipped:
                 body = gzip.compress(body, 1)
                 extra["Content-Encoding"] = "gzip"
         url = path if path.startswith(self.server.url) else f"{self.server.url}/{path}".rstrip("/")

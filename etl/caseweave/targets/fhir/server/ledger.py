@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from caseweave.targets.records import text_ids
 OWN = "fhir"
 SAME = "f.subject = s.subject AND f.sheet = s.sheet AND f.study = s.study AND f.stream = s.stream"
 Contents = dict[str, int]
+# instead of a hash: it was sent, but nobody knows whether the server took it; it is there, but who knows how
+PERHAPS, SOMEHOW = 0, 1
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,10 @@ class ServerLedger:
 
     def unchanged(self) -> int:
         """How many resources the server holds as they are here."""
-        return self._count(
+        query = (
             f"SELECT sum(length(f.records)) FROM {OWN} f JOIN {self.name} s USING (subject, sheet, study, stream) "
-            "WHERE f.digest = s.digest AND f.records = s.records"
+            "WHERE f.records = s.records"
         )
-
-    def holds(self) -> int:
-        """How many resources the server holds, as far as is known."""
-        return self._count(f"SELECT sum(length(records)) FROM {self.name}")
-
-    def _count(self, query: str) -> int:
         return int(self.connection.execute(query).fetchone()[0] or 0) // PACKED.itemsize
 
     def subjects(self) -> list[str]:
@@ -97,21 +94,23 @@ class ServerLedger:
     def _parcel(self, subject: str, units: list[tuple[UnitName, Contents, Contents]]) -> Parcel:
         changes: dict[str, Change] = {}
         stand: set[str] = set()
-        vanished: list[tuple[UnitName, str]] = []
+        vanished: list[tuple[UnitName, str, bool]] = []
         for unit, here, there in units:
             stand.update(here)
-            vanished.extend((unit, ref) for ref in there.keys() - here.keys())
+            vanished.extend((unit, ref, there[ref] != PERHAPS) for ref in there.keys() - here.keys())
             for ref, hash_ in here.items():
                 if there.get(ref) != hash_:
                     before = changes.get(ref)
                     told = (*before.units, unit) if before else (unit,)
-                    changes[ref] = Change(ref, False, told, ref in there or bool(before and before.known))
+                    known = there.get(ref, PERHAPS) != PERHAPS or bool(before and before.known)
+                    changes[ref] = Change(ref, False, told, known)
         if vanished:
             stand |= self._elsewhere(subject)
-        for unit, ref in sorted(vanished):
+        for unit, ref, known in sorted(vanished):
             if ref not in stand:
                 before = changes.get(ref)
-                changes[ref] = Change(ref, True, (*before.units, unit) if before else (unit,), True)
+                told = (*before.units, unit) if before else (unit,)
+                changes[ref] = Change(ref, True, told, known or bool(before and before.known))
         patient_first = sorted(changes.values(), key=lambda one: (one.delete, one.type != "Patient"))
         return Parcel(subject, tuple(unit for unit, _, _ in units), tuple(patient_first))
 
@@ -120,6 +119,20 @@ class ServerLedger:
         kinds = self.kinds()
         rows = self.connection.execute(f"SELECT records FROM {OWN} WHERE subject = ?", (subject,))
         return {ref for (records,) in rows for ref in contents(records, kinds)}
+
+    def intend(self, subject: str, units: Iterable[UnitName]) -> None:
+        """Say that these units are about to be sent, so that nothing that the server may take is ever forgotten.
+
+        What comes of it is unknown until it is settled; the caller commits.
+        """
+        query = (
+            f"SELECT f.study, f.records, s.study, s.records FROM (SELECT ?1 AS subject, ?2 AS sheet, ?3 AS stream) u "
+            f"LEFT JOIN {OWN} f ON f.subject = u.subject AND f.sheet = u.sheet AND f.stream = u.stream "
+            f"LEFT JOIN {self.name} s ON s.subject = u.subject AND s.sheet = u.sheet AND s.stream = u.stream"
+        )
+        for unit in units:
+            ours, here, theirs, there = self.connection.execute(query, (subject, *unit)).fetchone()
+            self.put(subject, unit, ours or theirs, intended(here or b"", there or b""))
 
     def settle(self, subject: str, units: Iterable[UnitName]) -> None:
         """Say that the server now holds these units as the workspace does; the caller commits."""
@@ -146,3 +159,26 @@ def contents(records: bytes, kinds: dict[int, str]) -> Contents:
         name, dash, suffix = kinds[kind].partition("-")
         found[f"{name}/{text}{dash}{suffix}"] = hash_
     return found
+
+
+def intended(here: bytes, there: bytes) -> bytes:
+    """Packed records of a unit that is about to be sent: what the server may hold from now on.
+
+    Arguments: the unit as it is `here`, and as the ledger says that it is `there`.
+    """
+    ours, theirs = (np.frombuffer(records, dtype=PACKED).copy() for records in (here, there))
+    known = dict(zip(_keys(theirs), theirs["hash"].tolist(), strict=True))
+    kept = [known.get(key, PERHAPS) for key in _keys(ours)]
+    ours["hash"] = [
+        now if now == before else min(before, SOMEHOW) for now, before in zip(ours["hash"].tolist(), kept, strict=True)
+    ]
+    mine = set(_keys(ours))
+    gone = np.array([key not in mine for key in _keys(theirs)], dtype=bool)
+    left = theirs[gone]
+    left["hash"] = np.minimum(left["hash"], SOMEHOW)
+    return bytes(ours.tobytes() + left.tobytes())
+
+
+def _keys(packed: Any) -> list[tuple[bytes, int, int]]:
+    ids = [one.tobytes() for one in packed["id"]]
+    return list(zip(ids, packed["place"].tolist(), packed["kind"].tolist(), strict=True))

@@ -52,7 +52,9 @@ class Report:
     problem: TargetError | None = None
 
     def count(self, change: Change) -> None:
-        """Count a change that is confirmed."""
+        """Count a change that is confirmed; what was perhaps there, and is gone for sure, counts for nothing."""
+        if change.delete and not change.known:
+            return
         which = self.retracted if change.delete else self.changed if change.known else self.new
         which[change.type] += 1
 
@@ -61,15 +63,16 @@ class Report:
 class Loader:
     """Brings parcels to a server.
 
-    >>> Loader(client, reader, lines, settle).load(parcels)  # doctest: +SKIP
+    >>> Loader(client, reader, lines, intend, settle, refuse).load(parcels)  # doctest: +SKIP
 
-    Arguments: `settle` writes to the ledger, whole or not at all, what is confirmed; `refuse` is told at once what
-    the server won't have.
+    Arguments: `intend` writes to the ledger what is about to be sent, `settle` what is confirmed, whole or not at all;
+    `refuse` is told at once what the server won't have.
     """
 
     client: Client
     reader: Reader
     line: Lines
+    intend: Settle
     settle: Settle
     refuse: Callable[[Refused], None]
     report: Report = field(default_factory=Report)
@@ -97,6 +100,7 @@ class Loader:
                         elif self.client.stop.is_set():
                             self._wait(bundle, NOT_TRIED)
                         else:
+                            self.intend([(parcel.subject, parcel.units) for parcel in bundle])
                             running.add(pool.submit(self._send, bundle))
                     if (not more and not running) or self._enough():
                         running |= self._confirmation(pool)

@@ -10,7 +10,7 @@ import numpy as np
 from caseweave.targets.fhir.render import STUDY_TAG
 from caseweave.targets.fhir.server.answers import Node, one, reference
 from caseweave.targets.fhir.server.confirm import Reader
-from caseweave.targets.fhir.server.ledger import OWN, ServerLedger, contents
+from caseweave.targets.fhir.server.ledger import OWN, SOMEHOW, ServerLedger, contents
 from caseweave.targets.fhir.server.parcels import Lines, UnitName
 from caseweave.targets.fhir.server.retry import Patience
 from caseweave.targets.ledger import PACKED
@@ -87,7 +87,7 @@ def _held(records: bytes, refs: list[str], wrong: dict[str, bool]) -> bytes:
     packed = np.frombuffer(records, dtype=PACKED).copy()
     there = np.array([wrong.get(ref, True) for ref in refs], dtype=bool)
     differs = np.array([ref in wrong for ref in refs], dtype=bool)
-    packed["hash"][differs] ^= np.uint64(1)
+    packed["hash"][differs] = SOMEHOW
     return bytes(packed[there].tobytes())
 
 
@@ -129,7 +129,7 @@ def _packed(strays: list[Node], kinds: dict[int, str], patients: dict[str, str])
             continue
         record = np.zeros(1, dtype=PACKED)
         record["id"] = np.frombuffer(base64.b32decode(own[:32].upper()), dtype="V20")
-        record["kind"] = kind
+        record["kind"], record["hash"] = kind, SOMEHOW
         subject = patients.get(owner, "")
         found[subject] = found.get(subject, b"") + record.tobytes()
     return found

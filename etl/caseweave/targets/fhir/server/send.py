@@ -14,6 +14,7 @@ from caseweave.targets.fhir.server.retry import TRANSIENT, Patience
 DONE = frozenset({200, 201, 202, 204})
 GONE = frozenset({404, 410})
 CONFLICT = 409
+TOO_LARGE = Rejected(413, (Issue("error", "too-long", "A single resource is larger than the server allows."),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Sender:
             if len(parcels) > 1:
                 self._halves(parcels, patience, done)
             else:
-                self._smaller(parcels[0], patience, done)
+                self._apart(parcels[0], TOO_LARGE, patience, done)
         except Rejected as refusal:
             if len(parcels) > 1:
                 self._halves(parcels, patience, done)
@@ -103,25 +104,17 @@ class Sender:
             else:
                 self._send(half, Patience(patience.seconds, patience.stop), done)
 
-    def _smaller(self, parcel: Parcel, patience: Patience, done: Outcome) -> None:
-        """One patient is too large for a bundle: halves, quarters, down to single resources, in an order that holds."""
-        size = len(parcel.changes)
-        while size > 1:
-            size = (size + 1) // 2
+    def _shrinking(self, changes: Sequence[Change], patience: Patience, done: Outcome) -> None:
+        """Changes that are too large together: halves, quarters, down to single resources, in an order that holds."""
+        size = len(changes)
+        while True:
             try:
-                self._in_pieces(parcel.changes, size, patience, done)
+                self._in_pieces(changes, size, patience, done)
+                return
             except TooLarge:
-                continue
-            except Unreachable as problem:
-                done.waiting.append((parcel, str(problem)))
-                return
-            except Rejected as refusal:
-                self._apart(parcel, refusal, patience, done)
-                return
-            done.stored.append(parcel)
-            return
-        too_large = Issue("error", "too-long", "A single resource is larger than the server allows.")
-        done.refused.append(Refused(parcel.subject, parcel.units, 413, (too_large,), parcel.changes))
+                if size == 1:
+                    raise TOO_LARGE from None
+                size = (size + 1) // 2
 
     def _in_pieces(self, changes: Sequence[Change], size: int, patience: Patience, done: Outcome) -> None:
         sorted_ = ordered(changes, self.line)
@@ -131,8 +124,8 @@ class Sender:
     def _apart(self, parcel: Parcel, refusal: Rejected, patience: Patience, done: Outcome) -> None:
         """One patient was refused: sheet by sheet, so that only those are held back that must be."""
         groups = unit_groups(parcel, self.line)
-        # two writers at once conflict too: that passes by itself
-        again = refusal.status == CONFLICT and patience.pause()
+        # what is too large gets smaller; two writers at once conflict, which passes by itself
+        again = refusal is TOO_LARGE or (refusal.status == CONFLICT and patience.pause())
         if len(groups) == 1 and not again:
             done.refused.append(Refused(parcel.subject, parcel.units, refusal.status, refusal.issues, parcel.changes))
             return
@@ -146,11 +139,10 @@ class Sender:
                 done.refused.append(Refused(part.subject, part.units, refusal.status, (because,), part.changes))
                 continue
             try:
-                self._exchange(ordered(part.changes, self.line), patience, done)
-            except (Rejected, TooLarge) as error:
+                self._shrinking(part.changes, patience, done)
+            except Rejected as error:
                 failed |= units
-                status, because_ = (error.status, error.issues) if isinstance(error, Rejected) else (413, ())
-                done.refused.append(Refused(part.subject, part.units, status, because_, part.changes))
+                done.refused.append(Refused(part.subject, part.units, error.status, error.issues, part.changes))
             except Unreachable as problem:
                 failed |= units
                 done.waiting.append((part, str(problem)))
