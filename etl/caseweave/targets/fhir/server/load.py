@@ -123,7 +123,16 @@ class Loader:
             yield [parcel]
 
     def _send(self, bundle: list[Parcel]) -> Done:
-        return Done("sent", self.sender.send(bundle))
+        try:
+            return Done("sent", self.sender.send(bundle))
+        except TargetError as error:
+            return self._stop(bundle, error)
+
+    def _stop(self, parcels: list[Parcel], error: TargetError) -> Done:
+        """Nothing else would fare better: what is under way ends, the rest isn't begun."""
+        self.client.stop.set()
+        self.report.problem = self.report.problem or error
+        return Done("unread", Outcome(parcels), why="the delivery was stopped")
 
     def _enough(self) -> bool:
         return sum(len(parcel.changes) for parcel in self.unconfirmed.stored) >= CONFIRM
@@ -141,6 +150,8 @@ class Loader:
         deleted = [change.ref for change in changes if change.delete]
         try:
             found = self.reader.unconfirmed(put, outcome.created, deleted, self.line, self.client.patience())
+        except TargetError as error:
+            return self._stop(outcome.stored, error)
         except (Unreachable, Rejected, TooLarge) as error:
             # what can't be read back isn't confirmed, and is sent again the next time
             return Done("unread", outcome, why=str(error) or "the server answers no search")
@@ -148,12 +159,7 @@ class Loader:
 
     def _take(self, future: Future[Done], pool: ThreadPoolExecutor) -> set[Future[Done]]:
         """Book what a piece of work came to; returns the work that follows from it."""
-        try:
-            done = future.result()
-        except TargetError as error:
-            self.report.problem = self.report.problem or error
-            self.client.stop.set()
-            return set()
+        done = future.result()
         stored = done.outcome.stored
         if done.stage == "sent":
             self._sent(done.outcome)
@@ -162,7 +168,8 @@ class Loader:
             self._wait(stored, done.why)
             return set()
         again = [one for one in stored if any(change.ref in done.wrong for change in one.changes)]
-        self._settle([one for one in stored if one not in again] if again else stored)
+        wrong = set(map(id, again))
+        self._settle([one for one in stored if id(one) not in wrong])
         repeat = [one for one in again if one.subject not in self.tried]
         self._wait([one for one in again if one.subject in self.tried], UNCONFIRMED)
         self.tried.update(one.subject for one in repeat)
