@@ -38,7 +38,7 @@ demo: venv ## a filled breast cancer workbook into FHIR and OMOP, in ./demo-out
 	@echo "  $(DEMO)/manifest.json            the sums: what was read is what was loaded, ignored, missing or rejected"
 
 test: lint servers ## what a contributor runs: style, types, floors, then every test but the long ones
-	tests/services/offline $(BIN)/python -m pytest -m "not torture" -n $(JOBS) $(PYTEST)
+	tests/services/offline $(BIN)/python -m pytest -m "not torture" -n $(JOBS) --dist loadgroup $(PYTEST)
 
 torture: venv servers ## the long enumerations: odd workbooks, crash points, fault scripts
 	tests/services/offline $(BIN)/python -m pytest -m torture $(PYTEST)
@@ -66,8 +66,9 @@ docs: venv ## write the pages that are made from the mappings
 servers: venv ## PostgreSQL, LibreOffice, Java and the FHIR validator for the tests, where they can be had
 	@tests/services/install $(BIN)/python
 
-lock: ## resolve requirements/test.txt anew (needs uv)
+lock: ## resolve requirements/*.txt anew (needs uv)
 	uv pip compile pyproject.toml --group test --all-extras --python-version 3.11 --python-platform linux --generate-hashes --no-header --output-file requirements/test.txt
+	uv pip compile pyproject.toml requirements/image.in --python-version 3.11 --python-platform linux --generate-hashes --no-header --no-annotate --constraint requirements/test.txt --output-file requirements/image.txt
 
 clean: ## remove what this Makefile made, the virtual environment too
 	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

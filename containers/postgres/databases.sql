@@ -1,0 +1,2 @@
+-- beside the FHIR server's database, which the image makes: one for the OMOP CDM
+CREATE DATABASE omop;
