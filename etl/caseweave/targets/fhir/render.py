@@ -67,6 +67,7 @@ class FhirRenderer:
     compiled: list[list[Compiled]] = field(init=False)
     emitted: list[list[Mask]] = field(init=False)
     main: list[Indices] = field(init=False)
+    _kinds: OncePerValues[tuple[list[str], Indices]] = field(init=False, default_factory=OncePerValues)
     _written: OncePerValues[NDArray[np.object_]] = field(init=False, default_factory=OncePerValues)
 
     def __post_init__(self) -> None:
@@ -118,6 +119,16 @@ class FhirRenderer:
 
         return self._written.get(values, fhir_type, write)
 
+    def kinds(self, values: Sequence[Value | None]) -> tuple[list[str], Indices]:
+        """The kinds that occur among distinct values, and for each value the number of its kind (0 is absent)."""
+
+        def number() -> tuple[list[str], Indices]:
+            numbers: dict[str, int] = {"": 0}
+            found = [numbers.setdefault(_kind(value, self.settings.coder), len(numbers)) for value in values]
+            return list(numbers), np.array(found, dtype=np.int32)
+
+        return self._kinds.get(values, "", number)
+
     def resources(
         self, number: int, chosen: Indices | None = None, place: int | None = None, sample: bool = False
     ) -> Iterator[tuple[str, Indices, list[bytes]]]:
@@ -161,12 +172,12 @@ class _Shape:
     which: Indices
 
     def __post_init__(self) -> None:
-        settings, batch = self.renderer.settings, self.batch
+        batch = self.batch
         needed = self.compiled.slots | {need.slot for claim in self.compiled.rendering.profiles for need in claim.needs}
         self.slots = sorted(slot for slot in needed if slot in batch.slots)
         self.links = sorted(slot for slot in needed if slot.partition(".")[0] in batch.links)
         self.siblings = sorted(slot for slot in needed if slot.startswith("self."))
-        self.kinds = {slot: _kinds(batch.slots[slot].values, settings.coder) for slot in self.slots}
+        self.kinds = {slot: self.renderer.kinds(batch.slots[slot].values) for slot in self.slots}
         columns = self.renderer.columns(batch)
         self.columns: list[Indices] = [
             *(self.kinds[slot][1][batch.slots[slot].codes[self.which]] for slot in self.slots),
@@ -295,13 +306,6 @@ def _reference(resource_type: str, suffix: bytes = b"") -> bytes:
 
 def _place(compiled: Sequence[Compiled], name: str) -> int:
     return next(place for place, one in enumerate(compiled) if one.rendering.name == name)
-
-
-def _kinds(values: Sequence[Value | None], coder: Coder) -> tuple[list[str], Indices]:
-    """The kinds that occur among distinct values, and for each value the number of its kind (0 is absent)."""
-    numbers: dict[str, int] = {"": 0}
-    found = [numbers.setdefault(_kind(value, coder), len(numbers)) for value in values]
-    return list(numbers), np.array(found, dtype=np.int32)
 
 
 def _kind(value: Value | None, coder: Coder) -> str:

@@ -49,6 +49,7 @@ class Concepts:
     systems: Mapping[str, System]
     conventions: Mapping[str, int]
     seen: dict[Code, Resolved] = field(default_factory=dict)
+    asked: dict[Coding, Resolved] = field(default_factory=dict)
 
     def resolve(self, code: Code) -> Resolved:
         """The best of a code's codings: the first with a standard concept, else the first."""
@@ -62,6 +63,12 @@ class Concepts:
         return found
 
     def coding(self, coding: Coding) -> Resolved:
+        """What OMOP says of one coding; the vocabulary is asked once, however many values have the same unit."""
+        if coding not in self.asked:
+            self.asked[coding] = self.ask(coding)
+        return self.asked[coding]
+
+    def ask(self, coding: Coding) -> Resolved:
         text = str(coding)[:SOURCE_VALUE_WIDTH]
         if coding.system == "OMOP":
             return Resolved(self.conventions[coding.code], 0, text, domain="", status="convention")
