@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ import httpx
 import pytest
 from tests.live.fhir import ours, send, sent, theirs, versions
 from tests.live.test_fhir_misbehaviour import rows, take_over
-from tests.services.hapi import Hapi
+from tests.services import java
+from tests.services.hapi import Hapi, start, stop
+from tests.services.need import require
+from tests.services.postgres import USER, Postgres
 from tests.unit.run.registry import deliver as run_registry
 from tests.unit.run.registry import filled, workbook
 
@@ -185,3 +189,42 @@ def test_two_workspaces_of_one_key_deliver_to_one_server(hapi: Hapi, tmp_path: P
         assert send(one, hapi).exit_code == 0
     assert theirs(folder, hapi) == ours(folder) == ours(other)
     assert set(versions(folder, hapi).values()) == {"1"}
+
+
+@pytest.mark.torture
+def test_the_server_dies_and_comes_back(postgres: Postgres, tmp_path: Path) -> None:
+    """On PostgreSQL, which keeps what it said: killed in the middle of a delivery, started again, resumed."""
+    require(not java.missing("hapi"), java.missing("hapi"))
+    postgres.execute("CREATE DATABASE hapi")
+    database = f"jdbc:postgresql://127.0.0.1:{postgres.port}/hapi"
+    access = {"FHIR_DB_USER": USER, "FHIR_DB_PASSWORD": postgres.password}
+    folder = tmp_path / "workspace"
+    run_registry(folder, workbook(tmp_path / "form.xlsx", filled()))
+    first, url = start(tmp_path, database, environment=access)
+    answer = FORK.Queue()
+    try:
+        hapi = Hapi(url)
+        process = FORK.Process(target=deliver_patiently, args=(folder, url, answer))
+        process.start()
+        end = time.monotonic() + 120
+        while hapi.count("Patient") < 5 and time.monotonic() < end:
+            time.sleep(0.05)
+    finally:
+        first.kill()
+        first.wait(30)
+    port = url.partition("127.0.0.1:")[2].partition("/")[0]
+    second, _ = start(tmp_path, database, f"-Dport={port}", environment=access)
+    try:
+        # the delivery under way goes on by itself as soon as the server is back, or a later one does
+        assert answer.get(timeout=300) in (0, 3)
+        process.join(60)
+        assert send(folder, hapi, **HOW).exit_code == 0
+        assert theirs(folder, hapi) == ours(folder)
+        assert set(versions(folder, hapi).values()) == {"1"}
+        assert sent(send(folder, hapi, verify=True)) == (0, 0, 0)
+    finally:
+        stop(second)
+
+
+def deliver_patiently(folder: Path, url: str, answer: Any) -> None:
+    answer.put(send(folder, Hapi(url), size=8, connections=2, give_up=240.0).exit_code)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.services.need import require
 # 22 s on two idle cores
 SECONDS = 420
 MEMORY = "-Xmx1500m"
+NOTHING: Mapping[str, str] = {}
 IN_MEMORY = "jdbc:h2:mem:fhir;DB_CLOSE_DELAY=-1"
 PAGE = 500
 
@@ -83,12 +84,23 @@ class Hapi:
         assert response.status_code == 200, response.text[:500]
 
 
-def start(folder: Path, database: str = IN_MEMORY, *options: str) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server; returns its process and its address once it serves."""
+def start(
+    folder: Path, database: str = IN_MEMORY, *options: str, environment: Mapping[str, str] = NOTHING
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server; returns its process and its address once it serves.
+
+    Arguments: `options` of Java come last and win; `environment` holds what must not stand on a command line.
+    """
     command = java.command("hapi", "FhirServer", MEMORY, "-Dport=0", f"-Ddb={database}", *options)
     log = folder / "hapi.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent())
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent(),
+            env={**os.environ, **environment},
+        )
     end = time.monotonic() + SECONDS
     while time.monotonic() < end and process.poll() is None:
         ready = [line for line in log.read_text("utf-8", "replace").splitlines() if line.startswith("ready ")]
