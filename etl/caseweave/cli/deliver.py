@@ -42,6 +42,10 @@ def deliver(
         options.Gzip,
         typer.Option("--gzip", help="Compress what is sent: auto asks the server, if it isn't this machine."),
     ] = options.Gzip.AUTO,
+    confirm: Annotated[
+        options.Confirm,
+        typer.Option("--confirm", help="What is read back of what was stored: counts and versions, or the contents."),
+    ] = options.Confirm.QUICK,
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="For one request.")] = 120,
     give_up: Annotated[
         float, typer.Option("--give-up", metavar="SECONDS", min=1, help="For one bundle, with all its attempts.")
@@ -75,6 +79,7 @@ def deliver(
         "size": size,
         "connections": connections,
         "gzip": gzip.value,
+        "confirm": confirm.value,
         "timeout": timeout,
         "give_up": give_up,
     }

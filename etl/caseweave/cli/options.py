@@ -180,6 +180,13 @@ class Gzip(StrEnum):
     NEVER = "never"
 
 
+class Confirm(StrEnum):
+    """What is read back of what was stored."""
+
+    QUICK = "quick"
+    CONTENTS = "contents"
+
+
 FhirFormat: TypeAlias = Annotated[Format, typer.Option("--fhir-format", help="What the FHIR server is sent.")]
 Bundle: TypeAlias = Annotated[
     BundleKind,

@@ -100,14 +100,22 @@ class Reader:
         Arguments: `put` gives the versions that the server told, by reference; `created`, those that it said are new;
         `deleted`, what must be gone.
         """
-        readable = {ref for ref in [*put, *deleted] if self.capability.searches(ref.partition("/")[0])}
+        if self.client.server.confirm == "contents":
+            held = {ref for ref in put if self.capability.searches(ref.partition("/")[0])}
+            return [*self.differing(sorted(held), line, patience), *self.unconfirmed_gone(deleted, patience)]
+        readable = {ref for ref in put if self.capability.searches(ref.partition("/")[0])}
         new = [ref for ref in put if ref in created and ref in readable]
         wrong = self.missing(new, patience)
         told = [ref for ref in put if ref not in created and ref in readable]
         there = self.versions(told, patience) if told else {}
         doubtful = [ref for ref in told if not put[ref] or there.get(ref) != put[ref]]
         wrong += self.differing(doubtful, line, patience) if doubtful else []
-        gone = [ref for ref in deleted if ref in readable]
+        return wrong + self.unconfirmed_gone(deleted, patience)
+
+    def unconfirmed_gone(self, deleted: Sequence[str], patience: Patience) -> list[str]:
+        """Those of what was deleted that the server still holds."""
+        gone = [ref for ref in deleted if self.capability.searches(ref.partition("/")[0])]
+        wrong: list[str] = []
         for type_, ids in _by_type(gone, IDS):
             if self.count(type_, {"_id": ",".join(ids)}, patience) != 0:
                 wrong += self.versions([f"{type_}/{own}" for own in ids], patience)

@@ -18,7 +18,7 @@ CONFIRM = 1000
 # so many pieces of work in a row that came to nothing: the server is down, or refuses everything
 MOST_WAITING = 2
 MOST_REFUSED = 25
-UNCONFIRMED = "the server said that it stored it, but doesn't hold it"
+UNCONFIRMED = "the server said that it stored it, but doesn't hold it as it was sent"
 NOT_TRIED = "not tried, since the server took nothing any more"
 
 Settle = Callable[[Sequence[tuple[str, tuple[UnitName, ...]]]], None]

@@ -20,10 +20,11 @@ class Server:
     >>> Server("https://fhir.example.org/r4/").url
     'https://fhir.example.org/r4'
 
-    Arguments: `format`, json or xml; `bundle`, transaction, batch or message; `size`, how many resources a bundle
-    holds (a patient's stay together where they are no more); `connections` in parallel; `gzip`, auto, always or never;
-    `timeout` of one request and `give_up`, how long a bundle is tried, in seconds. Raises UsageError for an address
-    that isn't one, or that holds a password.
+    Arguments: `format`, json or xml; `bundle`, transaction, batch or message; `size`, how many resources a bundle holds
+    (a patient's stay together where they are no more); `connections` in parallel; `gzip`, auto, always or never;
+    `confirm`, what is read back of what was stored: quick (counts and versions) or contents; `timeout` of one request
+    and `give_up`, how long a bundle is tried, in seconds. Raises UsageError for an address that isn't one, or that
+    holds a password.
     """
 
     url: str
@@ -32,6 +33,7 @@ class Server:
     size: int = 400
     connections: int = 4
     gzip: str = "auto"
+    confirm: str = "quick"
     timeout: float = 120.0
     give_up: float = 600.0
 

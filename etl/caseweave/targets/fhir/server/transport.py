@@ -13,6 +13,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from caseweave.targets.fhir.server.settings import is_near
+
 # what httpcore calls it -> what httpx does; the more special first
 ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (httpcore.ConnectTimeout, httpx.ConnectTimeout),
@@ -160,6 +162,6 @@ def _translated() -> Iterator[None]:
 def _proxy(url: str) -> str:
     """The proxy that the environment names for an address, "" where there is none."""
     found = httpx.URL(url)
-    if urllib.request.proxy_bypass(found.host):
+    if is_near(url) or urllib.request.proxy_bypass(found.host):
         return ""
     return urllib.request.getproxies().get(found.scheme, "")
