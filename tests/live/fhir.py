@@ -31,7 +31,7 @@ def run_into(folder: Path, study: str, *sources: Path) -> Workspace:
 
 def send(folder: Path, hapi: Hapi, *, environment: Mapping[str, str] = NOTHING, **how: Any) -> Delivery:
     """Deliver a workspace to a server; `dry_run` and `verify` are the delivery's, the rest the server's."""
-    options = {name: how.pop(name) for name in ("dry_run", "verify") if name in how}
+    options = {name: how.pop(name) for name in ("dry_run", "verify", "validate") if name in how}
     return deliver(Workspace(folder), Server(hapi.url, **how), environment, **options)
 
 

@@ -15,8 +15,18 @@ from tests.unit.run.registry import filled, workbook
 
 from caseweave.cli.app import run
 from caseweave.errors import UsageError
+from caseweave.run.status import status
+from caseweave.run.trace import trace
+from caseweave.run.workspace import Workspace
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("hapi")]
+
+
+def typed_id(folder: Path, patient: str) -> str:
+    """The id of a patient as it was typed, by the row of the form that the Patient was made of."""
+    (way,) = trace(Workspace(folder), patient).ways
+    row = next(int(use.cell[1:]) for use in way.cells if use.sheet == "patients")
+    return str(filled()["Patients"][row - 2][0])
 
 
 @pytest.fixture
@@ -210,6 +220,64 @@ def test_what_the_server_refuses_is_kept_apart_with_its_cell(
     assert theirs(first, hapi) == ours(first)
 
 
+def test_what_the_server_calls_invalid_is_not_even_sent(hapi: Hapi, tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    rows = {name: [row for row in found if row[0] in ("P000", "P004")] for name, found in filled().items()}
+    run_registry(folder, workbook(tmp_path / "form.xlsx", rows))
+    path = folder / "fhir" / "Observation.ndjson"
+    whole = path.read_bytes()
+    # R4 has an invariant that the server doesn't hold a PUT against: a value, and a reason why there is none
+    first = next(line for line in whole.splitlines() if b'"value":5' in line and b"85330-9" in line)
+    broken = first.replace(b'"valueQuantity"', b'"dataAbsentReason":{"text":"none"},"valueQuantity"')
+    path.write_bytes(whole.replace(first, broken))
+    total = send(folder, hapi, dry_run=True).summary["new"]["Observation"]
+    done = send(folder, hapi, validate=True)
+    assert done.exit_code == 3
+    (reason,) = quarantined(folder)
+    assert (reason["sheet"], reason["status"]) == ("visits", 422)
+    assert len(reason["resources"]) == 1
+    assert "source-1:visits!D2" in reason["resources"][0]["cells"]
+    assert hapi.count("Observation") == total - 4
+    path.write_bytes(whole)
+    assert send(folder, hapi, validate=True).exit_code == 0
+    assert theirs(folder, hapi) == ours(folder)
+
+
+def test_a_patient_of_two_studies_stays(first: Path, hapi: Hapi, tmp_path: Path) -> None:
+    patient = next(name for name in ours(first) if name.startswith("Patient/"))
+    theirs_too = {
+        "resourceType": "Observation",
+        "id": "of-another-study",
+        "status": "final",
+        "code": {"text": "theirs"},
+        "subject": {"reference": patient},
+    }
+    assert hapi.http.put(f"{hapi.url}/Observation/of-another-study", json=theirs_too).status_code == 201
+    who = typed_id(first, patient)
+    rows = {name: [row for row in found if row[0] != who] for name, found in filled().items()}
+    run_registry(first, workbook(tmp_path / "fewer.xlsx", rows), complete=True)
+    done = send(first, hapi)
+    assert done.exit_code == 0
+    assert done.summary["kept"] == 1
+    assert theirs(first, hapi).keys() - ours(first).keys() == {patient, "Observation/of-another-study"}
+    assert sent(send(first, hapi)) == (0, 0, 0)
+
+
+def test_status_tells_what_each_server_lacks(first: Path, hapi: Hapi, tmp_path: Path) -> None:
+    total = len(ours(first))
+    (told,) = status(Workspace(first))["deliveries"]
+    assert (told["server"], told["unchanged"], told["waiting"], told["quarantined"]) == (hapi.url, total, 0, 0)
+    assert sum(told["new"].values()) == total
+    rows = filled()
+    rows["Patients"][4][5] = 12.5
+    run_registry(first, workbook(tmp_path / "corrected.xlsx", rows))
+    (told,) = status(Workspace(first))["deliveries"]
+    assert told["waiting"] == 1
+    send(first, hapi)
+    (told,) = status(Workspace(first))["deliveries"]
+    assert (told["changed"], told["waiting"]) == ({"Observation": 1}, 0)
+
+
 def test_the_commands(
     hapi: Hapi, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,5 +290,7 @@ def test_the_commands(
     assert run(["deliver", str(out)]) == 0
     said = capsys.readouterr().out
     assert "Unchanged" in said
+    assert run(["status", str(out)]) == 0
+    assert hapi.url in capsys.readouterr().out
     assert "New" not in said
     assert theirs(out, hapi) == ours(out)

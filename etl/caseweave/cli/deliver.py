@@ -54,6 +54,9 @@ def deliver(
         bool,
         typer.Option("--verify", help="Read the server's resources back first, and repair whatever differs."),
     ] = False,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Ask the server's $validate of each resource before it is sent.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
     as_json: options.AsJson = False,
 ) -> int:
@@ -65,7 +68,7 @@ def deliver(
 
     from caseweave.cli.show import say, say_json
     from caseweave.errors import UsageError
-    from caseweave.run.deliver import known_servers
+    from caseweave.run.servers import known_servers
     from caseweave.run.workspace import Workspace
 
     folder = Workspace(workspace)
@@ -86,7 +89,9 @@ def deliver(
     servers = servers_of(fhir, fhir_format, bundle) or known_servers(folder)
     if not servers:
         raise UsageError(f"{workspace} was delivered to no server yet.", way_out="Name one with --fhir URL.")
-    done = _deliver(folder, [replace(one, **tuning) for one in servers], dry_run=dry_run, verify=verify)
+    done = _deliver(
+        folder, [replace(one, **tuning) for one in servers], dry_run=dry_run, verify=verify, validate=validate
+    )
     if as_json:
         say_json([{**one.summary, "refused": list(one.refused)} for one in done])
     else:
@@ -140,6 +145,8 @@ def describe_delivery(delivery: Delivery) -> str:
         if said[name]:
             lines.append(entry(label, f"{number(sum(said[name].values()))}: {counts(said[name])}"))
     lines.append(entry("Unchanged", count(said["unchanged"], "resource")))
+    if said.get("kept"):
+        lines.append(entry("Kept", f"{count(said['kept'], 'Patient')} to whom facts of another study belong"))
     if found := said.get("found"):
         lines.append(entry("Found", _found(found)))
     if said.get("waiting"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,5 +62,25 @@ def describe_status(found: Mapping[str, Any]) -> str:
             table(["source", "rows", "sha256"], sources),
             "",
             table(["sheet", "stream", "patients in FHIR", "patients in OMOP"], sheets),
+            *_deliveries(found["deliveries"]),
         ]
     )
+
+
+def _deliveries(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each FHIR server was sent last, and what it lacks."""
+    from caseweave.cli.show import number, table
+
+    if not found:
+        return []
+    head = ["FHIR server", *CHANGES.values(), "waiting", "quarantined"]
+    rows = [
+        [
+            one["server"],
+            *(number(one[name] if name == "unchanged" else sum((one[name] or {}).values())) for name in CHANGES),
+            number(one["waiting"]),
+            number(one["quarantined"]),
+        ]
+        for one in found
+    ]
+    return ["", table(head, rows)]

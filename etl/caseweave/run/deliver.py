@@ -18,21 +18,21 @@ from caseweave.run.held import fact_bytes
 from caseweave.run.lineage import runs
 from caseweave.run.pipeline import Clock
 from caseweave.run.refused import Refusals
+from caseweave.run.servers import ledger_of, quarantine_of, study_of
 from caseweave.run.workspace import Workspace, write_json
 from caseweave.targets.fhir.server.auth import Credentials
 from caseweave.targets.fhir.server.capability import Capability, read, require, takes_gzip
 from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
 from caseweave.targets.fhir.server.confirm import Reader
-from caseweave.targets.fhir.server.ledger import OWN, ServerLedger
+from caseweave.targets.fhir.server.judge import Judge
+from caseweave.targets.fhir.server.ledger import ServerLedger
 from caseweave.targets.fhir.server.load import Loader, Report
 from caseweave.targets.fhir.server.parcels import UnitName
-from caseweave.targets.fhir.server.quarantine import Quarantine
 from caseweave.targets.fhir.server.rebuild import Rebuilt, holds_some, rebuild
 from caseweave.targets.fhir.server.settings import Server
 from caseweave.targets.fhir.server.store import Lines, id_of
 
 EXIT_DONE, EXIT_FAILED = 0, 3
-SERVERS = "CREATE TABLE IF NOT EXISTS fhir_server (digest TEXT PRIMARY KEY, url TEXT, format TEXT, bundle TEXT)"
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def deliver(
     *,
     dry_run: bool = False,
     verify: bool = False,
+    validate: bool = False,
     clock: Clock | None = None,
 ) -> Delivery:
     """Bring a FHIR server to what a workspace holds.
@@ -66,56 +67,22 @@ def deliver(
     >>> deliver(Workspace(Path("caseweave-breast")), Server("http://localhost:8080/fhir"), os.environ)  # doctest: +SKIP
 
     Arguments: `environment` holds the credentials; `dry_run` tells the difference and sends nothing; `verify` holds
-    the content of the server against the workspace first, instead of the ledger. Raises UsageError for a folder
+    the content of the server against the workspace first, instead of the ledger; `validate` asks the server's $validate
+    of each resource before it is sent. Raises UsageError for a folder
     without runs or credentials by half, TargetError where the server can't be reached or can't take what is there.
     """
     credentials = Credentials.of(environment, server)
     study = study_of(workspace)
     clock = clock or Clock()
-    with workspace.locked(), _connection(workspace) as connection:
+    with workspace.locked(), ledger_of(workspace) as connection:
         job = _Job(workspace, server, study, connection)
         if dry_run:
             return Delivery(job.plan())
         with Client(server, credentials) as client, clock.step("deliver"):
             try:
-                return job.run(client, verify)
+                return job.run(client, verify, validate)
             finally:
                 client.stop.set()
-
-
-def study_of(workspace: Workspace) -> str:
-    """The study of a workspace in which a run has ended; raises UsageError where there is none."""
-    state = workspace.read_state()
-    if not state or not workspace.ledger.is_file():
-        raise UsageError(
-            f"{workspace.root} holds nothing to deliver.",
-            way_out="Give the folder that `caseweave run` wrote, which is caseweave-STUDY if -o wasn't given.",
-        )
-    return str(state["study"])
-
-
-def known_servers(workspace: Workspace) -> list[Server]:
-    """The servers to which a workspace was delivered before, with the form they were given."""
-    study_of(workspace)
-    with _connection(workspace) as connection:
-        rows = connection.execute("SELECT url, format, bundle FROM fhir_server ORDER BY url").fetchall()
-    return [Server(url, format=format_, bundle=bundle) for url, format_, bundle in rows]
-
-
-@contextlib.contextmanager
-def _connection(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    """The ledger's database; what is settled is committed at once, patient by patient, for sending takes long."""
-    connection = sqlite3.connect(workspace.ledger, isolation_level=None, timeout=60)
-    try:
-        connection.execute(SERVERS)
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{OWN}_kind",)).fetchone():
-            raise UsageError(
-                f"{workspace.root} holds no ledger of its FHIR resources.",
-                way_out="Run its forms into it again; then deliver.",
-            )
-        yield connection
-    finally:
-        connection.close()
 
 
 @dataclass
@@ -129,7 +96,7 @@ class _Job:
 
     def __post_init__(self) -> None:
         self.ledger = ServerLedger.of(self.connection, self.server.digest)
-        self.quarantine = Quarantine(self.workspace.private / "quarantine" / f"fhir-{self.server.digest}", self.server)
+        self.quarantine = quarantine_of(self.workspace, self.server)
         self.at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.refusals = Refusals(self.workspace, self.quarantine, self.ledger, self.at)
 
@@ -157,7 +124,7 @@ class _Job:
             raise
         self.connection.execute("COMMIT" if keep else "ROLLBACK")
 
-    def run(self, client: Client, verify: bool) -> Delivery:
+    def run(self, client: Client, verify: bool, validate: bool) -> Delivery:
         capability = read(client)
         reader = Reader(client, capability)
         rebuilt = self.know(client, capability, reader, verify)
@@ -175,8 +142,9 @@ class _Job:
             self.require_whole(lines, wanted)
             client.zipped = takes_gzip(client) if wanted else False
             apart = self.quarantine.subjects()
-            refuse = partial(self.refusals.take, client=client, lines=lines)
-            loader = Loader(client, reader, lines, self.intend, self.settle, refuse)
+            judge = Judge(client, capability, lines)
+            refuse = partial(self.refusals.take, judge=judge)
+            loader = Loader(client, reader, lines, self.intend, self.settle, refuse, judge if validate else None)
             report = loader.load(
                 self.ledger.parcels([one for one in subjects if one not in apart]),
                 list(self.ledger.parcels([one for one in subjects if one in apart])),
@@ -186,6 +154,7 @@ class _Job:
             **self.head(),
             **_counts(report),
             "unchanged": unchanged,
+            "kept": report.kept,
             "quarantined": len(self.refusals.found),
             "waiting": len(report.waiting),
             "waiting_why": dict(Counter(report.waiting.values())),
@@ -208,8 +177,7 @@ class _Job:
             look = (verify or not known) and holds_some(reader, self.study, readable, client.patience())
             with self.transaction():
                 self.ledger.create()
-                row = (self.server.digest, self.server.url, self.server.format, self.server.bundle)
-                self.connection.execute("INSERT OR REPLACE INTO fhir_server VALUES (?, ?, ?, ?)", row)
+                self.remember({})
                 if not look:
                     if verify:
                         self.ledger.forget()
@@ -259,11 +227,14 @@ class _Job:
             self.quarantine.release(subject, names)
 
     def remember(self, summary: Mapping[str, Any]) -> None:
-        """Put what happened into the manifest."""
+        """Keep the server and what happened, in the ledger and in the manifest."""
+        server = self.server
+        row = (server.digest, server.url, server.format, server.bundle, json.dumps(summary))
+        self.connection.execute("INSERT OR REPLACE INTO fhir_server VALUES (?, ?, ?, ?, ?)", row)
         path = self.workspace.manifest
-        if path.exists():
+        if summary and path.exists():
             manifest = json.loads(path.read_text(encoding="utf-8"))
-            deliveries = {**manifest.get("deliveries", {}), self.server.url: dict(summary)}
+            deliveries = {**manifest.get("deliveries", {}), server.url: dict(summary)}
             write_json(path, {**manifest, "deliveries": deliveries})
 
 

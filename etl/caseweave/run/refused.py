@@ -8,16 +8,13 @@ from typing import Any
 from caseweave.errors import TargetError, UsageError
 from caseweave.run.trace import trace
 from caseweave.run.workspace import Workspace
-from caseweave.targets.fhir.server.answers import errors, issues
-from caseweave.targets.fhir.server.bundles import resource
-from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
+from caseweave.targets.fhir.server.client import TooLarge, Unreachable
+from caseweave.targets.fhir.server.judge import Judge
 from caseweave.targets.fhir.server.ledger import ServerLedger
-from caseweave.targets.fhir.server.parcels import Lines
 from caseweave.targets.fhir.server.quarantine import Quarantine, culprits, issue_words
 from caseweave.targets.fhir.server.send import Refused
 
 MOST_CELLS = 40
-INVALID = (400, 412, 422)
 
 
 @dataclass
@@ -34,11 +31,12 @@ class Refusals:
     at: str
     found: list[dict[str, Any]] = field(default_factory=list)
 
-    def take(self, refused: Refused, client: Client, lines: Lines) -> None:
+    def take(self, refused: Refused, judge: Judge) -> None:
         """Lay down what was refused, and find out which cells it comes from."""
+        lines = judge.line
         blame = culprits(refused, lines)
         if len(blame) == len(refused.changes) > 1:
-            blame = self.invalid(refused, client, lines) or blame
+            blame = self.invalid(refused, judge) or blame
         cells = self.quarantine.put(refused, lines, self.cells, self.at, blame)
         self.found += [
             {
@@ -53,23 +51,12 @@ class Refusals:
             for sheet, stream in refused.units
         ]
 
-    def invalid(self, refused: Refused, client: Client, lines: Lines) -> list[str]:
+    def invalid(self, refused: Refused, judge: Judge) -> list[str]:
         """Those that the server itself calls invalid, each asked alone: its answer to a bundle doesn't say which."""
-        found = []
-        for change in refused.changes:
-            if change.delete:
-                continue
-            path = f"{change.type}/$validate"
-            try:
-                answer = client.post(path, resource(client.server, lines(change.ref)), client.patience())
-                wrong = bool(errors(issues(answer)))
-            except Rejected as rejection:
-                wrong = rejection.status in INVALID
-            except (Unreachable, TooLarge, TargetError):
-                return []
-            if wrong:
-                found.append(change.ref)
-        return found
+        try:
+            return [change.ref for change in refused.changes if not change.delete and judge.errors(change)]
+        except (Unreachable, TooLarge, TargetError):
+            return []
 
     def cells(self, ref: str) -> list[str]:
         """The cells that a resource was made of."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from caseweave.errors import UsageError
 from caseweave.run.held import fhir_holdings, omop_holdings
+from caseweave.run.servers import deliveries
 from caseweave.run.workspace import Workspace
 
 COPIED = ("caseweave", "sources", "balance", "findings", "targets", "fhir", "omop")
@@ -31,12 +32,14 @@ def status(workspace: Workspace) -> dict[str, Any]:
         "patients": len(state["subjects"]),
         "last_run": None,
         "sheets": [],
+        "deliveries": [],
     }
     if workspace.manifest.exists():
         manifest = json.loads(workspace.manifest.read_text(encoding="utf-8"))
         found["study"] = manifest["study"]
         found["last_run"] = {"run": manifest["run"], **{name: manifest[name] for name in COPIED}}
         found["sheets"] = _sheets(workspace)
+        found["deliveries"] = deliveries(workspace)
     return found
 
 

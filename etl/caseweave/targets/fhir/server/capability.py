@@ -27,7 +27,8 @@ class Capability:
     """What a capability statement says.
 
     Arguments: `formats` as it names them; `system`, what it does as a whole; `types`, what it does with each type;
-    `operations`, by their names; `refuses_ids`, types of which it won't take our ids.
+    `operations`, by their names; `refuses_ids`, types of which it won't take our ids;
+    `profiles` that it knows.
     """
 
     release: str
@@ -36,6 +37,7 @@ class Capability:
     types: dict[str, frozenset[str]]
     operations: frozenset[str]
     refuses_ids: frozenset[str]
+    profiles: frozenset[str] = frozenset()
 
     def searches(self, type_: str) -> bool:
         """Whether a type can be searched."""
@@ -82,6 +84,7 @@ def capability(node: Node) -> Capability:
         refuses_ids=frozenset(
             str(one(part, "type")) for part in described if str(one(part, "updateCreate")).lower() == "false"
         ),
+        profiles=frozenset(str(url) for part in described for url in many(part, "supportedProfile")),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from caseweave.errors import TargetError
 from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
 from caseweave.targets.fhir.server.confirm import Reader
+from caseweave.targets.fhir.server.judge import Judge
 from caseweave.targets.fhir.server.parcels import Change, Lines, Parcel, UnitName, pack
 from caseweave.targets.fhir.server.send import Outcome, Refused, Sender
 
@@ -38,8 +39,9 @@ class Done:
 class Report:
     """What became of a delivery.
 
-    Arguments: `new`, `changed` and `retracted` are what the server now holds, by type; `refused` patients' units lie
-    in quarantine; `waiting` patients, with why, are left for the next time; `problem`, why it ended early.
+    Arguments: `new`, `changed` and `retracted` are what the server now holds, by type; `refused` patients' units lie in
+    quarantine; `waiting` patients, with why, are left for the next time; `kept` Patients should have been deleted and
+    belong to another study too; `problem`, why it ended early.
     """
 
     new: Counter[str] = field(default_factory=Counter)
@@ -49,6 +51,7 @@ class Report:
     waiting: dict[str, str] = field(default_factory=dict)
     waiting_resources: int = 0
     repeated: int = 0
+    kept: int = 0
     problem: TargetError | None = None
 
     def count(self, change: Change) -> None:
@@ -66,7 +69,7 @@ class Loader:
     >>> Loader(client, reader, lines, intend, settle, refuse).load(parcels)  # doctest: +SKIP
 
     Arguments: `intend` writes to the ledger what is about to be sent, `settle` what is confirmed, whole or not at all;
-    `refuse` is told at once what the server won't have.
+    `refuse` is told at once what the server won't have; with a `judge` every resource is validated before it is sent.
     """
 
     client: Client
@@ -75,6 +78,7 @@ class Loader:
     intend: Settle
     settle: Settle
     refuse: Callable[[Refused], None]
+    judge: Judge | None = None
     report: Report = field(default_factory=Report)
 
     def __post_init__(self) -> None:
@@ -123,10 +127,19 @@ class Loader:
             yield [parcel]
 
     def _send(self, bundle: list[Parcel]) -> Done:
+        refused: list[Refused] = []
         try:
-            return Done("sent", self.sender.send(bundle))
+            if self.judge:
+                judged = [self.judge.hold_back(parcel) for parcel in bundle]
+                refused = [one for _, found in judged for one in found]
+                bundle = [parcel for parcel, _ in judged if parcel.units]
+            done = self.sender.send(bundle)
         except TargetError as error:
             return self._stop(bundle, error)
+        except (Unreachable, TooLarge) as error:
+            return Done("unread", Outcome(bundle), why=f"the server judges nothing: {error}")
+        done.refused += refused
+        return Done("sent", done)
 
     def _stop(self, parcels: list[Parcel], error: TargetError) -> Done:
         """Nothing else would fare better: what is under way ends, the rest isn't begun."""
@@ -147,7 +160,7 @@ class Loader:
         """Read back what was stored."""
         changes = [change for parcel in outcome.stored for change in parcel.changes]
         put = {change.ref: outcome.versions.get(change.ref, "") for change in changes if not change.delete}
-        deleted = [change.ref for change in changes if change.delete]
+        deleted = [change.ref for change in changes if change.delete and change.ref not in outcome.kept]
         try:
             found = self.reader.unconfirmed(put, outcome.created, deleted, self.line, self.client.patience())
         except TargetError as error:
@@ -169,7 +182,7 @@ class Loader:
             return set()
         again = [one for one in stored if any(change.ref in done.wrong for change in one.changes)]
         wrong = set(map(id, again))
-        self._settle([one for one in stored if id(one) not in wrong])
+        self._settle([one for one in stored if id(one) not in wrong], done.outcome.kept)
         repeat = [one for one in again if one.subject not in self.tried]
         self._wait([one for one in again if one.subject in self.tried], UNCONFIRMED)
         self.tried.update(one.subject for one in repeat)
@@ -187,7 +200,7 @@ class Loader:
         else:
             self.in_vain += bool(outcome.waiting)
             self.refused_in_a_row += len({one.subject for one in outcome.refused})
-        self.unconfirmed.add(Outcome(outcome.stored, outcome.versions, outcome.created))
+        self.unconfirmed.add(Outcome(outcome.stored, outcome.versions, outcome.created, outcome.kept))
         if self.in_vain >= MOST_WAITING or self.refused_in_a_row >= MOST_REFUSED:
             self.client.stop.set()
 
@@ -196,10 +209,13 @@ class Loader:
             self.report.waiting.setdefault(parcel.subject, why)
             self.report.waiting_resources += len(parcel.changes)
 
-    def _settle(self, parcels: Sequence[Parcel]) -> None:
+    def _settle(self, parcels: Sequence[Parcel], kept: Collection[str]) -> None:
         if not parcels:
             return
         self.settle([(parcel.subject, parcel.units) for parcel in parcels])
         for parcel in parcels:
             for change in parcel.changes:
-                self.report.count(change)
+                if change.ref in kept:
+                    self.report.kept += 1
+                else:
+                    self.report.count(change)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from caseweave.targets.fhir.server.answers import EntryAnswer, Issue, Node, entries, issues, many, one
@@ -14,6 +14,7 @@ from caseweave.targets.fhir.server.retry import TRANSIENT, Patience
 DONE = frozenset({200, 201, 202, 204})
 GONE = frozenset({404, 410})
 CONFLICT = 409
+PATIENT = "Patient"
 TOO_LARGE = Rejected(413, (Issue("error", "too-long", "A single resource is larger than the server allows."),))
 
 
@@ -31,17 +32,25 @@ class Refused:
     changes: tuple[Change, ...]
 
 
+def blocked(part: Parcel, status: int, by: Iterable[UnitName]) -> Refused:
+    """Units that refer to what was refused."""
+    names = ", ".join(sorted(sheet for sheet, _ in by))
+    because = Issue("error", "not-found", f"It refers to what was refused: {names}.")
+    return Refused(part.subject, part.units, status, (because,), part.changes)
+
+
 @dataclass
 class Outcome:
     """What became of some parcels.
 
     Arguments: `stored`, what the server says that it holds now, with versions where it tells them; `created`, those of
-    them that it didn't hold before.
+    them that it didn't hold before; `kept`, what should have been deleted, and others refer to.
     """
 
     stored: list[Parcel] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     created: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
     refused: list[Refused] = field(default_factory=list)
     waiting: list[tuple[Parcel, str]] = field(default_factory=list)
 
@@ -50,6 +59,7 @@ class Outcome:
         self.stored += other.stored
         self.versions |= other.versions
         self.created |= other.created
+        self.kept |= other.kept
         self.refused += other.refused
         self.waiting += other.waiting
 
@@ -134,9 +144,7 @@ class Sender:
             part = parcel.only(units)
             if blocking := needed & failed:
                 failed |= units
-                names = ", ".join(sorted(sheet for sheet, _ in blocking))
-                because = Issue("error", "not-found", f"It refers to what was refused: {names}.")
-                done.refused.append(Refused(part.subject, part.units, refusal.status, (because,), part.changes))
+                done.refused.append(blocked(part, refusal.status, blocking))
                 continue
             try:
                 self._shrinking(part.changes, patience, done)
@@ -151,18 +159,31 @@ class Sender:
 
     def _exchange(self, changes: Sequence[Change], patience: Patience, done: Outcome) -> None:
         """Send some changes, together as far as the kind of bundle allows, until the answer accounts for each."""
-        if not changes:
-            return
-        if self.client.server.bundle == "transaction":
-            self._until_told(changes, patience, done)
-            return
-        for wave in levels(changes, self.line):
-            if self.client.server.bundle == "batch":
-                self._until_told(wave, patience, done)
-        if self.client.server.bundle == "message":
+        kind = self.client.server.bundle
+        if kind == "message":
             for part in ([one for one in changes if not one.delete], [one for one in changes if one.delete]):
                 if part:
                     self._message(part, patience)
+            return
+        patients = [one for one in changes if one.delete and one.type == PATIENT]
+        rest = [one for one in changes if not (one.delete and one.type == PATIENT)]
+        for together in [rest] if kind == "transaction" else levels(rest, self.line):
+            if together:
+                self._until_told(together, patience, done)
+        for one in patients:
+            self._take_out(one, patience, done)
+
+    def _take_out(self, patient: Change, patience: Patience, done: Outcome) -> None:
+        """Delete a Patient when all else is gone; one to whom another study's facts belong stays.
+
+        It goes alone: together with the facts, HAPI doesn't look whether others refer to it.
+        """
+        try:
+            self._until_told([patient], patience, done)
+        except Rejected as refusal:
+            if refusal.status != CONFLICT:
+                raise
+            done.kept.add(patient.ref)
 
     def _until_told(self, changes: Sequence[Change], patience: Patience, done: Outcome) -> None:
         todo = list(changes)
