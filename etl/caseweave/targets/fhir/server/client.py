@@ -20,6 +20,7 @@ from caseweave.targets.fhir.server.transport import TimedTransport
 REJECTED = frozenset({400, 409, 412, 422})
 MAX_ANSWER = 256 << 20
 LONGEST_CONNECT = 30.0
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 # a fault inside the server may be luck or may come from what was sent: it is tried so often before that is looked for
 MOST_FAULTS = 3
 
@@ -140,6 +141,8 @@ class Client:
             try:
                 answer = self._once(method, path, body, patience, headers, zipped)
             except httpx.TransportError as error:
+                if UNTRUSTED in str(error):
+                    raise _untrusted() from None
                 problem = type(error).__name__
             else:
                 if 200 <= answer.status < 300:
@@ -196,6 +199,13 @@ class Client:
                 if size > MAX_ANSWER:
                     raise httpx.ReadError("the answer is too long")
             return Answer(response.status_code, response.headers, b"".join(parts))
+
+
+def _untrusted() -> TargetError:
+    return TargetError(
+        "The certificate of the FHIR server or its authorization server isn't one that is trusted here.",
+        way_out="Name the file with its authority's certificate in CASEWEAVE_FHIR_CA_FILE.",
+    )
 
 
 def _final(answer: Answer) -> Exception:

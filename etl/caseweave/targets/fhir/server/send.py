@@ -170,8 +170,8 @@ class Sender:
         for together in [rest] if kind == "transaction" else levels(rest, self.line):
             if together:
                 self._until_told(together, patience, done)
-        for one in patients:
-            self._take_out(one, patience, done)
+        for patient in patients:
+            self._take_out(patient, patience, done)
 
     def _take_out(self, patient: Change, patience: Patience, done: Outcome) -> None:
         """Delete a Patient when all else is gone; one to whom another study's facts belong stays.

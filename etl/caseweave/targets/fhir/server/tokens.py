@@ -66,7 +66,7 @@ class TokenSource:
                 response = client.post(url, data=form, auth=auth, headers={"Accept": "application/json"})
             except httpx.TransportError as error:
                 # it is tried again as the request itself would be
-                raise httpx.ConnectError(f"authorization server: {type(error).__name__}") from None
+                raise httpx.ConnectError(f"authorization server: {type(error).__name__}: {error}") from None
         if response.status_code in TRANSIENT:
             raise httpx.ConnectError(f"authorization server: status {response.status_code}")
         try:
