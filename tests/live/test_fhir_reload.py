@@ -9,7 +9,7 @@ import pytest
 from tests.live.fhir import forget, ours, quarantined, send, sent, theirs, versions
 from tests.live.misbehaviour import after, reset
 from tests.services.hapi import Hapi
-from tests.services.proxy import Rule, proxy_to
+from tests.services.proxy import Exchange, Rule, good, proxy_to
 from tests.unit.run.registry import deliver as run_registry
 from tests.unit.run.registry import filled, workbook
 
@@ -218,6 +218,27 @@ def test_what_the_server_refuses_is_kept_apart_with_its_cell(
     assert sent(send(first, hapi)) == (0, 1, 0)
     assert quarantined(first) == []
     assert theirs(first, hapi) == ours(first)
+
+
+def test_what_is_stored_otherwise_is_found_by_contents(hapi: Hapi, tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    rows = filled()
+    rows["Visits"][0][3] = 88.25
+    run_registry(folder, workbook(tmp_path / "form.xlsx", rows))
+
+    async def changed(exchange: Exchange) -> None:
+        exchange.body = exchange.body.replace(b'"value":88.25', b'"value":88.5')
+        await good(exchange)
+
+    with proxy_to(hapi.url) as proxy:
+        proxy.script(Rule(changed, times=0))
+        done = send(folder, Hapi(proxy.url), confirm="contents")
+        assert done.exit_code == 3
+        assert done.summary["waiting"] == 1
+        assert "doesn't hold it as it was sent" in next(iter(done.summary["waiting_why"]))
+        proxy.script()
+        assert send(folder, Hapi(proxy.url)).exit_code == 0
+    assert theirs(folder, hapi) == ours(folder)
 
 
 def test_what_the_server_calls_invalid_is_not_even_sent(hapi: Hapi, tmp_path: Path) -> None:
