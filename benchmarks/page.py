@@ -112,8 +112,8 @@ def carrot(found: Mapping[str, Any] | None) -> Iterable[str]:
     rates = found["rows_per_cpu_s"]
     yield from ("", "## Beside carrot-transform", "")
     yield "The same demographics as csv, into OMOP: theirs to tab-separated text, ours to SQLite with ledger, whole"
-    yield f"processes: {rates['carrot']:,.0f} rows a second of CPU theirs, {rates['ours']:,.0f} ours. The shipped subset"
-    yield "of the vocabulary doesn't know all four conditions; a code without a standard concept becomes an observation."
+    yield f"processes: {rates['carrot']:,.0f} rows a second of CPU theirs, {rates['ours']:,.0f} ours. The vocabulary's"
+    yield "shipped subset doesn't know all four conditions; a code without standard concept becomes an observation."
     yield ""
     rows = [(name, f"{one['carrot']:,}", f"{one['ours']:,}") for name, one in found["rows"].items()]
     yield from table(["table", "rows, carrot-transform", "rows, ours"], rows)
