@@ -89,7 +89,7 @@ def evaluate(expression: Expression, lookup: Lookup, presence: Presence = Presen
     if isinstance(expression, Call) and expression.function == "anchor_year":
         return lookup("anchor_year")
     if isinstance(expression, Call):
-        return _call(expression, [evaluate(argument, lookup, presence) for argument in expression.arguments], presence)
+        return _call(expression, (evaluate(argument, lookup, presence) for argument in expression.arguments), presence)
     return _binary(expression, lookup, presence)
 
 
@@ -309,10 +309,11 @@ def _date_arithmetic(operator: str, left: PartialDate, right: Answer) -> Answer:
     return PartialDate(datetime.date.fromordinal(ordinal).isoformat())
 
 
-def _call(call: Call, arguments: list[Answer], presence: Presence) -> Answer:
+def _call(call: Call, answers: Iterable[Answer], presence: Presence) -> Answer:
+    if call.function == "coalesce":  # asks no further than it has to
+        return next((one for answer in answers if (one := _given(answer)) is not None), None)
+    arguments = list(answers)
     given = [_given(argument) for argument in arguments]
-    if call.function == "coalesce":
-        return next((argument for argument in given if argument is not None), None)
     if call.function in ("yes", "no", "unknown"):
         meant = arguments[0] if call.function == "unknown" else given[0]
         return None if meant is None else presence.meaning(meant) == call.function

@@ -221,28 +221,33 @@ class ColumnFiller:
         slot, concepts = self.slot(value), self.builder.settings.concepts
         conventions = concepts.conventions
         columns: dict[str, Column] = {}
+        coded, worded = (any(isinstance(one, kind) for one in slot.values) for kind in (Code, Text | Code))
+        quantities = [one for one in slot.values if isinstance(one, Quantity)]
+        units = {unit: concepts.coding(Coding("UCUM", unit)).concept_id for unit in {one.unit for one in quantities}}
+        compared = any(one.comparator for one in quantities)
 
-        def put(name: str | None, write: Callable[[Value], Scalar]) -> None:
-            if name:
+        def put(name: str | None, there: bool, write: Callable[[Value], Scalar]) -> None:
+            if name and there:
                 column = lookup(slot, write)
                 if any(one is not None for one in column.values):
                     columns[name] = column
 
-        put(table.value_as_number, number_of)
-        put(table.value_as_concept, lambda one: concepts.resolve(one).concept_id if isinstance(one, Code) else None)
-        put(table.value_as_string, lambda one: said(one, 60) if isinstance(one, Text | Code) else None)
-        put(
-            table.unit,
-            lambda one: concepts.coding(Coding("UCUM", one.unit)).concept_id if isinstance(one, Quantity) else None,
-        )
-        put(table.unit_source_value, lambda one: one.unit if isinstance(one, Quantity) else None)
-        put(
-            table.operator,
-            lambda one: (
+        def comparator(one: Value) -> Scalar:
+            return (
                 conventions.get(OPERATORS[one.comparator], 0) if isinstance(one, Quantity) and one.comparator else None
-            ),
+            )
+
+        put(table.value_as_number, True, number_of)
+        put(
+            table.value_as_concept,
+            coded,
+            lambda one: concepts.resolve(one).concept_id if isinstance(one, Code) else None,
         )
-        put(table.value_source_value, lambda one: text_of(one, 50))
+        put(table.value_as_string, worded, lambda one: said(one, 60) if isinstance(one, Text | Code) else None)
+        put(table.unit, bool(units), lambda one: units[one.unit] if isinstance(one, Quantity) else None)
+        put(table.unit_source_value, bool(units), lambda one: one.unit if isinstance(one, Quantity) else None)
+        put(table.operator, compared, comparator)
+        put(table.value_source_value, True, lambda one: text_of(one, 50))
         return columns
 
     def modifies(self, table: Table, value: object) -> dict[str, Column]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.plan.facts import Indices
 from caseweave.plan.variants import OncePerValues
-from caseweave.shapes.omop import OmopShapes, Table
 from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, find, pack, unpack
 from caseweave.targets.omop.columns import Column, Constant, Lookup, Person, Reference
 from caseweave.targets.omop.database import FIELD_CONCEPTS, FOUND_BY, Database, Rows, delete_rows, put_rows
@@ -34,6 +33,8 @@ from caseweave.targets.records import (
 )
 from caseweave.targets.scope import Scope, Unit
 
+FAR = 10**7  # days from 1970: behind all dates
+
 
 @dataclass
 class OmopWriter:
@@ -47,6 +48,7 @@ class OmopWriter:
     scope: Scope
     written: Counter[str] = field(default_factory=Counter)
     hashed: OncePerValues[Hashes] = field(default_factory=OncePerValues)
+    days: OncePerValues[NDArray[np.int64]] = field(default_factory=OncePerValues)
 
     def __post_init__(self) -> None:
         self.kind_of = {name: number for number, name in enumerate(self.builder.settings.shapes.tables)}
@@ -119,10 +121,10 @@ class OmopWriter:
             found[one.rendering, one.mask] = self.kind_of[one.table.name]
         return found
 
-    def spans(self) -> dict[int, tuple[int, int]]:
-        """The first and last day of each unit that has dated rows, as proleptic ordinals."""
-        first = np.full(len(self.scope.units), 10**7, dtype=np.int64)
-        last = np.zeros(len(self.scope.units), dtype=np.int64)
+    def spans(self) -> dict[int, tuple[str, str]]:
+        """The first and last day of each unit that has dated rows."""
+        first = np.full(len(self.scope.units), FAR, dtype=np.int64)
+        last = -first
         for number, batch in enumerate(self.builder.facts):
             for built in self.builder.batch(number):
                 for name in (built.table.date, built.table.end_date):
@@ -132,14 +134,13 @@ class OmopWriter:
                     if not isinstance(column, Lookup):
                         continue
                     facts = np.flatnonzero(built.mask & column.filled())
-                    days = np.array(
-                        [datetime.date.fromisoformat(str(one)).toordinal() if one else 0 for one in column.values],
-                        dtype=np.int64,
-                    )[column.codes[facts]]
+                    days = self.days.get(column.values, "", partial(_days, column.values))[column.codes[facts]]
                     unit = self.scope.numbers(batch.subjects[facts], batch.sheet)
                     np.minimum.at(first, unit, days)
                     np.maximum.at(last, unit, days)
-        return {n: (int(first[n]), int(last[n])) for n in np.flatnonzero(last).tolist()}
+        dated = np.flatnonzero(first <= last)
+        told = (one[dated].astype("datetime64[D]").astype(str).tolist() for one in (first, last))
+        return dict(zip(dated.tolist(), zip(*told, strict=True), strict=True))
 
     # writing
 
@@ -286,13 +287,13 @@ class OmopWriter:
                 yield name, columns, maker.rows(table, key, columns, records), len(records)
 
     def ledger_rows(
-        self, after: Records, change: Difference, held: Mapping[Unit, Held], spans: Mapping[int, tuple[int, int]]
+        self, after: Records, change: Difference, held: Mapping[Unit, Held], spans: Mapping[int, tuple[str, str]]
     ) -> Iterator[tuple[Unit, Held]]:
         """The touched units as the ledger is to hold them."""
         digests = digest_bytes(unit_digests(after, len(self.scope.units)))
         for unit, packed in pack(after, change.touched.tolist()):
             key = self.scope.units[unit]
-            days = [datetime.date.fromordinal(day).isoformat() for day in spans.get(unit, ())]
+            days = list(spans.get(unit, ()))
             if key[1] in self.scope.keep and key in held:
                 days += [day for day in (held[key].first_date, held[key].last_date) if day]
             yield key, Held(digests[unit], min(days, default=None), max(days, default=None), packed)
@@ -315,6 +316,6 @@ class _Given:
     integers: IntegerMap
 
 
-def table_of(shapes: OmopShapes, kind: int) -> Table:
-    """The table that a kind of record stands for."""
-    return list(shapes.tables.values())[kind]
+def _days(values: Sequence[object]) -> NDArray[np.int64]:
+    """Dates, as they are written, as numbers of days."""
+    return np.array([value or "NaT" for value in values], dtype="datetime64[D]").astype(np.int64)
