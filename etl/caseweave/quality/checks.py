@@ -18,7 +18,8 @@ from caseweave.plan.conditions import holds
 from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.sheets import SheetFacts
 from caseweave.quality.fieldchecks import REQUIREMENTS, FieldCheck, implied_checks
-from caseweave.quality.rules import Rule, checks_of, rules_of, verdict
+from caseweave.quality.judge import verdict
+from caseweave.quality.rules import Rule, checks_of, rules_of
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.models import Field, Study
 from caseweave.spec.syntax import names
@@ -171,11 +172,11 @@ def all_checks(
                 yield from _counted(tally, key, at_hand.made(check.id, check.kind, check.field, passes, everyone))
         for rule in _about(rules, key):
             about, wrong = verdict(rule, facts, sheets, presence)
-            yield from _counted(tally, key, at_hand.made(rule.id, "coherence", rule.mark, ~wrong, about))
+            yield from _counted(tally, key, at_hand.made(rule.id, rule.kind, rule.mark, ~wrong, about))
 
 
 def _about(rules: Iterable[Rule], sheet: str) -> Iterator[Rule]:
-    return (rule for rule in rules if rule.sheet == sheet)
+    return (rule for rule in rules if rule.sheet == sheet and rule.by_row)
 
 
 def _counted(tally: Tally, sheet: str, made: Iterable[Made]) -> Iterator[Made]:

@@ -16,13 +16,14 @@ from caseweave.identity.subjects import GivenResolver, KeyedResolver
 from caseweave.issues import Finding
 from caseweave.plan.apply import Applied, apply
 from caseweave.plan.layout import Layout, lay_out
-from caseweave.quality.rules import contradictions, rules_of
+from caseweave.quality.judge import contradictions
+from caseweave.quality.rules import rules_of
 from caseweave.shapes.fhir import fhir_shapes
 from caseweave.shapes.omop import OmopShapes, omop_shapes
 from caseweave.spec.models import LinkRef, Study
 from caseweave.targets.fhir.fragments import Coder
 from caseweave.targets.fhir.render import STUDY_TAG, FhirRenderer, FhirSettings
-from caseweave.targets.ledger import Difference
+from caseweave.targets.ledger import Difference, Ledger
 from caseweave.targets.omop.about import describe
 from caseweave.targets.omop.concepts import Concepts
 from caseweave.targets.omop.database import Database
@@ -215,22 +216,42 @@ class Conversion:
         )
 
 
-def write_to(
+@dataclass(frozen=True)
+class RowsAhead:
+    """A conversion's rows, compared with what a database holds and not yet written."""
+
+    database: Database
+    conversion: Conversion
+    writer: OmopWriter
+    ledger: Ledger
+    change: Difference
+
+    def write(self) -> Counter[str]:
+        """Bring the database to what the run says; the caller commits. Returns the rows written, by table."""
+        database, conversion, change = self.database, self.conversion, self.change
+        if database.vocabulary == "own" and (change or not change.same):  # CDM_SOURCE names concepts without any rows
+            write_vocabulary(database, conversion.omop, conversion.terms)
+        if change:
+            if database.vocabulary == "foreign" and (lacking := lacking_concepts(database, conversion.omop)):
+                told = database.refuse_lacking(lacking)
+                conversion.findings.append(Finding(rule="lacking-concept", severity="warning", message=told))
+            self.writer.write(database, self.ledger, change)
+        conversion.describe(database)
+        return self.writer.written
+
+
+def compare_with(
     database: Database, conversion: Conversion, stream: str = "main", scope: Scope | None = None
-) -> tuple[Difference, Counter[str]]:
-    """Write a conversion's rows to an OMOP database; the caller commits."""
+) -> RowsAhead:
+    """Hold a conversion's rows against what an OMOP database holds; nothing is written."""
     writer = OmopWriter(conversion.omop, conversion.content_key, scope or conversion.scope())
     ledger = database.ledger(conversion.study.name, stream)
-    change = writer.compare(ledger)
-    if database.vocabulary == "own" and (change or not change.same):  # CDM_SOURCE names concepts without any rows
-        write_vocabulary(database, conversion.omop, conversion.terms)
-    if change:
-        if database.vocabulary == "foreign" and (lacking := lacking_concepts(database, conversion.omop)):
-            told = database.refuse_lacking(lacking)
-            conversion.findings.append(Finding(rule="lacking-concept", severity="warning", message=told))
-        writer.write(database, ledger, change)
-    conversion.describe(database)
-    return change, writer.written
+    return RowsAhead(database, conversion, writer, ledger, writer.compare(ledger))
+
+
+def write_to(database: Database, conversion: Conversion) -> None:
+    """Write a conversion's rows to an OMOP database; the caller commits."""
+    compare_with(database, conversion).write()
 
 
 def convert(
@@ -262,5 +283,5 @@ def convert(
         site=site,
         known_subjects=known_subjects,
     )
-    applied.findings.extend(contradictions(rules_of(study), applied.sheets, presence()))
+    applied.findings.extend(contradictions(rules_of(study), applied.sheets, presence(), applied.subjects.sites))
     return Conversion(study, layout, applied, key, terms, systems_of(study), cdm)

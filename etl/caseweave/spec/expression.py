@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from caseweave.errors import MappingError
 from caseweave.spec.syntax import (
+    AGGREGATES,
     BINDING,
     FUNCTIONS,
     KEYWORDS,
@@ -63,7 +64,7 @@ TOKEN = re.compile(
   | (?P<number>\d{1,30}(?:\.\d{1,30})?(?![\w.]))
   | (?P<text>"(?:[^"\\]|\\["\\])*"|'[^']*')
   | (?P<code>[A-Za-z][A-Za-z0-9_-]*\|[^\s,()"']+)
-  | (?P<name>[^\W\d][\w$]*(?:\.[^\W\d][\w$]*)?)
+  | (?P<name>[^\W\d][\w$]*(?:(?:-[\w$]+)*\.[^\W\d][\w$]*)?)
   | (?P<sign><=|>=|!=|[=<>+\-*/(),])
 """,
     re.VERBOSE,
@@ -83,6 +84,7 @@ class _Parser:
     file: str
     line: int
     tokens: list[_Token]
+    across_rows: bool = False
     place: int = 0
     depth: int = 0
 
@@ -180,8 +182,14 @@ class _Parser:
         )
 
     def call(self, token: _Token) -> Expression:
+        if self.across_rows and token.text in AGGREGATES:
+            (asked,) = self.arguments(1, 1)
+            if not isinstance(asked, Name):
+                raise self.error(token, f"{token.text}() asks for a field", f"Write {token.text}(sheet.field).")
+            return Name(f"{token.text}({asked.name})")
         if token.text not in FUNCTIONS:
-            raise self.error(token, f"unknown function '{token.text}'", f"Valid here: {', '.join(sorted(FUNCTIONS))}.")
+            known = sorted([*FUNCTIONS, *(AGGREGATES if self.across_rows else ())])
+            raise self.error(token, f"unknown function '{token.text}'", f"Valid here: {', '.join(known)}.")
         fewest, most, _ = FUNCTIONS[token.text]
         arguments = self.arguments(fewest, most)
         # the anchor is a value that every study may have, and is looked up like one
@@ -227,18 +235,19 @@ def _tokens(text: str, file: str, line: int) -> Iterator[_Token]:
     yield _Token("end", "", len(text) + 1)
 
 
-def parse(text: str, file: str, line: int) -> Expression:
+def parse(text: str, file: str, line: int, *, across_rows: bool = False) -> Expression:
     """Parse an expression to its tree.
 
     >>> print(parse("stage in ('II', 'III') and not (age<50)", "s.yaml", 4))
     stage in ("II", "III") and not age < 50
 
-    Arguments: `file` and `line` are where it stands. Raises MappingError that points at the column and says
+    Arguments: `file` and `line` are where it stands; `across_rows` allows what only rules may ask, such as
+    latest(follow-up.visit_date). Raises MappingError that points at the column and says
     what would be valid there.
     """
     if len(text) > MAX_LENGTH:
         raise MappingError(file, line, f"an expression of {len(text):,} characters", way_out=f"{MAX_LENGTH:,} at most.")
-    parser = _Parser(text, file, line, list(_tokens(text, file, line)))
+    parser = _Parser(text, file, line, list(_tokens(text, file, line)), across_rows)
     found = parser.expression()
     if parser.token.kind != "end":
         raise parser.error(

@@ -163,15 +163,18 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An expression of the expression language, parsed."""
+    """An expression of the expression language, parsed; `across_rows` where it may ask all rows of a patient."""
 
     wanted: str = "an expression"
+    across_rows: bool = False
 
     def accepts(self, node: Node) -> bool:
         return isinstance(node, str)
 
     def read(self, node: Node, at: At) -> Any:
-        return parse(str(node), at.file, at.line) if isinstance(node, str) else refuse(self, node, at)
+        if not isinstance(node, str):
+            return refuse(self, node, at)
+        return parse(str(node), at.file, at.line, across_rows=self.across_rows)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string"}

@@ -22,6 +22,12 @@ FUNCTIONS: dict[str, tuple[int, int, str]] = {
     "unknown": (1, 1, "whether a code, or a declared missing value, means unknown"),
     "anchor_year": (0, 0, "the year of the study's anchor date"),
 }
+# what rules may ask of all rows of a patient; each is a value that is looked up, named as it is written
+AGGREGATES: dict[str, str] = {
+    "earliest": "the earliest date that a field holds in the patient's rows; unknown where partial dates leave it open",
+    "latest": "the latest date that a field holds in the patient's rows; unknown where partial dates leave it open",
+    "count": "in how many of the patient's rows a field holds a value",
+}
 COMPARISONS = ("=", "!=", "<=", ">=", "<", ">")
 # operator -> how tightly it binds
 BINDING = {

@@ -44,7 +44,7 @@ class RowRule(Protocol):
     @property
     def when(self) -> Expression | None: ...
     @property
-    def expr(self) -> Expression: ...
+    def expr(self) -> Expression | None: ...
     @property
     def file(self) -> str: ...
     @property
@@ -68,6 +68,8 @@ def coherence(known: Knowledge, given: Iterable[RowRule]) -> Iterator[LintFindin
 
 
 def _decides(known: Knowledge, rule: RowRule, fields: Mapping[str, Field]) -> Iterator[LintFinding]:
+    if rule.expr is None:  # its rows are judged together
+        return
     kept = rule.expr if rule.when is None else Binary("and", rule.when, rule.expr)
     broken: Expression = Unary("not", rule.expr)
     broken = broken if rule.when is None else Binary("and", rule.when, broken)

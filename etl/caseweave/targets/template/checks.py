@@ -21,7 +21,7 @@ class Check(Protocol):
     @property
     def when(self) -> Expression | None: ...
     @property
-    def expr(self) -> Expression: ...
+    def expr(self) -> Expression | None: ...
     @property
     def severity(self) -> str: ...
     @property
@@ -82,6 +82,8 @@ class Marks:
             if rule.sheet != self.sheet.key:
                 continue
             try:
+                if rule.expr is None:
+                    raise Inexpressible("its rows are judged together")
                 used = fields_named(rule.when, rule.expr)
                 made = self.formulas(used).flag(rule.when, rule.expr)
             except Inexpressible as error:

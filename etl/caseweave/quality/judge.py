@@ -1,0 +1,155 @@
+"""Rules held against the sheets: the rows that each is about, those that break it, and the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from caseweave.issues import Finding
+from caseweave.plan.conditions import holds
+from caseweave.plan.facts import Indices, Mask, SlotColumn
+from caseweave.plan.links import same_patient
+from caseweave.plan.sheets import SheetFacts
+from caseweave.quality.across import aggregated
+from caseweave.quality.kinds import KINDS, negated
+from caseweave.quality.rules import ACROSS, Rule
+from caseweave.quality.together import TOGETHER
+from caseweave.spec.evaluate import Presence
+from caseweave.spec.syntax import names
+
+Sheets = Mapping[str, SheetFacts]
+
+
+def contradictions(
+    rules: Iterable[Rule], sheets: Sheets, presence: Presence, sites: Sequence[str] = ()
+) -> Sequence[Finding]:
+    """The findings of rules, in their order; a sheet that isn't in the sources has none.
+
+    Arguments: `sheets` by key, as applying the study gave them; `sites` of the patients, by their number.
+    """
+    found: list[Finding] = []
+    for rule in rules:
+        facts = sheets.get(rule.sheet)
+        if facts is None:
+            continue
+        kind = KINDS[rule.kind]
+        if kind.rows == "together":
+            about = about_of(rule, facts, sheets, presence)
+            found.extend(TOGETHER[rule.kind](rule, facts, about, sites))
+            continue
+        if kind.rows == "patient":
+            rows = _excluding(rule, facts, sheets, presence)
+        else:
+            rows = np.flatnonzero(verdict(rule, facts, sheets, presence)[1]).astype(np.int32)
+        found.extend(finding_of(rule, facts, row) for row in rows.tolist())
+    return found
+
+
+def finding_of(rule: Rule, facts: SheetFacts, row: int) -> Finding:
+    """What a rule says of the marked cell of one row."""
+    message = rule.message
+    if "{place}" in message:
+        _, sheet, cell = facts.table.origin(row, rule.mark)
+        message = message.replace("{place}", f"{sheet}!{cell}")
+    return facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=message, expected=rule.expected)
+
+
+def about_of(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -> Mask:
+    """The rows that a rule is about."""
+    values = {**facts.values, **elsewhere(rule, facts, sheets)}
+    return facts.rows.usable & holds(rule.when, values, facts.table.size, presence)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Row by row: whether a rule is about it, is kept there, and is broken there; neither of both is undecided."""
+
+    about: Mask
+    kept: Mask
+    broken: Mask
+
+
+def answers(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -> Answers:
+    """What a rule comes to in each row of its sheet."""
+    assert rule.expr is not None
+    size = facts.table.size
+    values = {**facts.values, **elsewhere(rule, facts, sheets)}
+    about = facts.rows.usable & holds(rule.when, values, size, presence)
+    kept = about & holds(rule.expr, values, size, presence)
+    return Answers(about, kept, about & holds(negated(rule.expr), values, size, presence))
+
+
+def verdict(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -> tuple[Mask, Mask]:
+    """The rows that a rule is about, and those of them that break it; for one that judges each row by itself.
+
+    Arguments: `facts` of the rule's own sheet; `sheets` by key, for what it names of others.
+    """
+    assert rule.expr is not None
+    size = facts.table.size
+    values = {**facts.values, **elsewhere(rule, facts, sheets)}
+    about = facts.rows.usable & holds(rule.when, values, size, presence)
+    if rule.kind == "required" and rule.mark in facts.columns:
+        about = about & ~facts.columns[rule.mark].rejected  # filled, though with what was told already
+    if rule.undecided:
+        return about, about & ~holds(rule.expr, values, size, presence)
+    return about, about & holds(negated(rule.expr), values, size, presence)
+
+
+def of_patients(rule: Rule, facts: SheetFacts, found: Answers, people: int) -> tuple[Mask, Mask]:
+    """Which patients meet a criterion, and which break it; the others have no row, or one that leaves it open.
+
+    A criterion of inclusion asks for one row in which it holds, one of exclusion for none in which it doesn't.
+    """
+
+    def who(rows: Mask) -> Mask:
+        mask = np.zeros(people, dtype=bool)
+        mask[facts.rows.subjects[rows]] = True
+        return mask
+
+    asked, kept, broken = who(found.about), who(found.kept), who(found.broken)
+    unclear = who(found.about & ~found.kept & ~found.broken)
+    unasked = who(facts.rows.usable) & ~asked
+    if rule.kind == "inclusion":
+        return kept | unasked, broken & ~kept & ~unclear
+    return (kept & ~broken & ~unclear) | unasked, broken
+
+
+def _excluding(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -> Indices:
+    """The first row of each patient whom a criterion excludes."""
+    found = answers(rule, facts, sheets, presence)
+    _, out = of_patients(rule, facts, found, len(facts.names))
+    rows = np.flatnonzero(found.broken & out[facts.rows.subjects])
+    _, firsts = np.unique(facts.rows.subjects[rows], return_index=True)
+    return np.sort(rows[firsts]).astype(np.int32)
+
+
+def elsewhere(rule: Rule, facts: SheetFacts, sheets: Sheets) -> dict[str, SlotColumn]:
+    """What a rule names of other sheets, row by row; absent where they say nothing of it, or several things."""
+    used = {name for part in (rule.expr, rule.when) if part is not None for name in names(part)}
+    found: dict[str, SlotColumn] = {}
+    places: dict[str, Indices] = {}
+    for name in sorted(used):
+        if ACROSS.fullmatch(name):
+            found[name] = aggregated(name, facts, sheets)
+            continue
+        key, dot, field_name = name.partition(".")
+        other = sheets.get(key) if dot else None
+        if other is None or field_name not in other.columns:
+            continue
+        if key not in places:
+            places[key] = rows_there(facts, other)
+        column, rows = other.columns[field_name].column, places[key]
+        codes = np.where(rows >= 0, column.codes[rows], 0).astype(np.int32)
+        found[name] = SlotColumn(codes, column.values, (field_name,))
+    return found
+
+
+def rows_there(facts: SheetFacts, other: SheetFacts) -> Indices:
+    """For each row the one of another sheet about the same patient and shared keys; -1 for none or more than one."""
+    if other is facts:
+        return np.arange(facts.table.size, dtype=np.int32)
+    rows = np.flatnonzero(other.rows.usable).astype(np.int32)
+    found = same_patient(facts, other, rows)
+    return np.where(found >= 0, rows[found], -1).astype(np.int32) if len(rows) else found
