@@ -21,8 +21,8 @@ from caseweave.spec.models import Field, Study
 from caseweave.spec.valueset import ValueSet
 from caseweave.values.dates import DateRules, Precision, parse_date
 from caseweave.values.grid import RawCell
-from caseweave.values.numbers import NumberRules, parse_number
-from caseweave.values.problems import Problem
+from caseweave.values.numbers import NumberRules, likely_number, parse_number
+from caseweave.values.problems import Problem, plain
 from caseweave.values.types import CellError, Code, Integer, Missing, Quantity, Text, Value
 from caseweave.values.units import convert, normal_unit
 
@@ -44,6 +44,7 @@ class Noted:
     rule: str
     severity: Severity
     message: str
+    suggestion: str = ""
 
 
 Outcome = Value | Problem | Noted | None
@@ -57,7 +58,7 @@ def clean(raw: RawCell) -> str:
     """
     if isinstance(raw, float) and raw.is_integer():
         raw = int(raw)
-    return " ".join(str(raw).split())
+    return plain(str(raw))
 
 
 @dataclass
@@ -157,28 +158,56 @@ class FieldReader:
         if typed_unit and self.field.unit:
             answer = convert(number, typed_unit, self.field.accept, self.field.unit)
             if isinstance(answer, Problem):
-                return answer
+                return self.misspelt(raw) or answer
             number = answer
         elif typed_unit and not self.field.unit_field:
-            return Problem("unexpected-unit", "The field has no unit.", expected="a number alone")
+            return self.misspelt(raw) or Problem("unexpected-unit", "The field has no unit.", expected="a number alone")
         elif self.field.unit_field and not self.field.unit and not typed_unit:
             return Problem("no-unit", "The number has no unit.", expected=f"a unit in {self.field.unit_field}")
         if whole and not (self.field.unit or typed_unit or found.comparator):
             return self.ranged(Integer(int(number)), number)
         unit_code = self.field.unit or normal_unit(typed_unit or "1")
-        return self.ranged(Quantity(number, unit_code, found.comparator), number)
+        return self.ranged(Quantity(number, unit_code, found.comparator), number, unitless=not typed_unit)
 
-    def ranged(self, value: Value, number: str) -> Outcome:
+    def misspelt(self, raw: RawCell) -> Problem | None:
+        """A letter behind the digits that is no unit, but looks like one more digit."""
+        likely = likely_number(str(raw))
+        message = "Letters stand among its digits."
+        return Problem("not-a-number", message, self.numbers.expected, likely) if likely else None
+
+    def ranged(self, value: Value, number: str, *, unitless: bool = False) -> Outcome:
+        comparator = value.comparator if isinstance(value, Quantity) else None
         for severity, rule in (("error", "out-of-range"), ("warning", "unusual-value")):
-            low, high = (self.field.range_error if severity == "error" else self.field.range_warn) or (None, None)
-            if (low is not None and Decimal(number) < low) or (high is not None and Decimal(number) > high):
-                expected = (
-                    f"{'' if low is None else low} to {'' if high is None else high} {self.field.unit or ''}".strip()
-                )
+            limits = (self.field.range_error if severity == "error" else self.field.range_warn) or (None, None)
+            if _outside(Decimal(number), comparator, *limits):
+                low, high = ("" if limit is None else limit for limit in limits)
+                expected = f"{low} to {high} {self.field.unit or ''}".strip()
+                likely = self.likely_unit(number) if unitless else ""
                 if severity == "error":
-                    return Problem(rule, "Outside the possible range.", expected=expected)
-                return Noted(value, rule, "warning", f"Outside the usual range of {expected}; loaded as it is.")
+                    return Problem(rule, "Outside the possible range.", expected, likely)
+                return Noted(value, rule, "warning", f"Outside the usual range of {expected}; loaded as it is.", likely)
         return value
+
+    def likely_unit(self, number: str) -> str:
+        """What a number that lies outside may have been meant as: in another unit that is accepted, or a fraction."""
+        limits = self.field.range_warn or self.field.range_error
+        accept = {**self.field.accept, **({"fraction": 100} if self.field.unit == "%" else {})}
+        if limits is None or self.field.unit is None:
+            return ""
+        found = []
+        for unit in accept:
+            meant = convert(number, unit, accept, self.field.unit)
+            if isinstance(meant, str) and not _outside(Decimal(meant), None, *limits):
+                typed = f"{number} {unit}, which is " if unit != "fraction" else ""
+                found.append(f"{typed}{meant} {self.field.unit}")
+        return " or ".join(found)
+
+
+def _outside(number: Decimal, comparator: str | None, low: Decimal | None, high: Decimal | None) -> bool:
+    """Whether a number lies outside its limits; "> 100" does where 100 is the most."""
+    below = low is not None and (number < low or (comparator == "<" and number == low))
+    above = high is not None and (number > high or (comparator == ">" and number == high))
+    return below or above
 
 
 def _lookup(valueset: ValueSet) -> dict[str, Value]:
@@ -252,7 +281,7 @@ def read_field(reader: FieldReader, table: Table, findings: list[Finding], who: 
                 field=one.name,
                 subject=who(row),
                 expected="" if isinstance(outcome, Noted) else outcome.expected,
-                suggestion="" if isinstance(outcome, Noted) else outcome.suggestion,
+                suggestion=outcome.suggestion,
                 found=str(raw),
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 from dataclasses import dataclass, replace
@@ -23,9 +24,13 @@ _SHAPE = re.compile(
     r"(?P<body>[0-9](?:[0-9.,']| (?=[0-9]{3}(?![0-9])))*|[.,][0-9]+)"
     r"(?:[eE](?P<exponent>[+-]?[0-9]{1,3}))?"
     r"(?: ?(?P<unit>(?:[x×] ?)?10[*^][+-]?[0-9]+(?:/\S+)?"
-    r"|[^\W\d_][^\s,;]*(?: [^\W\d_][^\s,;]*)?|[%‰°\[{/][^\s,;]*))?"
+    r"|(?![²³¹⁰-₉]|[x×] ?[0-9])[^\W\d_][^\s,;]*(?: [^\W\d_][^\s,;]*)?"
+    r"|(?!/[^[{\W]*[\d_])[%‰°\[{/][^\s,;]*))?"
 )
 _MOST_DIGITS = 40
+# what people write around a number that they doubt, and letters that look like digits
+_DOUBT = re.compile(r"^(?:ca\.?|circa|approx\.?|about|aprox\.?|[~≈±'])\s*|\s*[?*!]+$", re.IGNORECASE)
+_LOOKALIKES = str.maketrans("OoIl|", "00111")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,22 @@ def parse_number(raw: RawCell, rules: NumberRules | None = None) -> Number | Pro
         return _from_excel(raw, rules)
     if isinstance(raw, Digits):  # no study's rules change what a point means in JSON
         return _from_text(raw.text, replace(rules, decimal=(".",), thousands=None))
-    return _not_a_number(rules, "The cell holds a date or time; Excel may have made one of a number.")
+    likely = f"{raw.day}.{raw.month}" if isinstance(raw, datetime.date) else ""
+    return _not_a_number(rules, "The cell holds a date or time; Excel may have made one of a number.", likely)
+
+
+def likely_number(text: str) -> str:
+    """The number that somebody meant who wrote it with signs of doubt, or with letters that look like digits.
+
+    >>> likely_number("ca. 5"), likely_number("1O"), likely_number("twelve"), likely_number("Il")
+    ('5', '10', '', '')
+    """
+    bare = _DOUBT.sub("", plain(text))
+    for one in (bare, bare.translate(_LOOKALIKES)):
+        shape = _SHAPE.fullmatch(one)
+        if shape and not shape["unit"] and any(mark.isdigit() for mark in bare):
+            return one
+    return ""
 
 
 def _from_excel(raw: int | float, rules: NumberRules) -> Number | Problem:
@@ -96,7 +116,7 @@ def _from_excel(raw: int | float, rules: NumberRules) -> Number | Problem:
 def _from_text(raw: str, rules: NumberRules) -> Number | Problem:
     shape = _SHAPE.fullmatch(plain(raw).translate(_MINUS))
     if shape is None or len(shape["body"]) > _MOST_DIGITS:
-        return _not_a_number(rules, "This is no number.")
+        return _not_a_number(rules, "This is no number.", likely_number(raw))
     digits = _digits(shape["body"], rules)
     if isinstance(digits, Problem):
         return digits

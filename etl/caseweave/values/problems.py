@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 
 
@@ -25,16 +27,18 @@ _SPACES = dict.fromkeys(
 )
 _NOTHING = dict.fromkeys([0x00AD, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0xFEFF])
 _PLAIN = {**_SPACES, **_NOTHING}
+_DIGIT = re.compile(r"\d")
 
 
 def plain(text: str) -> str:
-    """A text as it is compared: every kind of space is one space, invisible marks and outer spaces are gone.
+    """A text as it is compared: one kind of space, of accents and of digits; invisible marks and outer spaces are gone.
 
-    >>> plain("\\u00a0IIA\\u2009 x\\ufeff")
-    'IIA x'
+    >>> plain("\\u00a0IIA\\u2009 x\\ufeff"), plain("\\uff11\\uff12,\\u0665")
+    ('IIA x', '12,5')
     """
     if text.isascii() and "  " not in text and not text.isspace():
         stripped = text.strip()
         if not ("\t" in stripped or "\n" in stripped or "\r" in stripped):
             return stripped
-    return " ".join(text.translate(_PLAIN).split())
+    folded = unicodedata.normalize("NFC", text.translate(_PLAIN))
+    return " ".join(_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), folded).split())
