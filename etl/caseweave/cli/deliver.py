@@ -52,7 +52,7 @@ def deliver(
     ] = 600,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Read the server's resources back first, and repair whatever differs."),
+        typer.Option("--verify", help="Read what the target holds back first, and repair whatever differs."),
     ] = False,
     validate: Annotated[
         bool, typer.Option("--validate", help="Ask the server's $validate of each resource before it is sent.")
@@ -75,7 +75,7 @@ def deliver(
     if omop:
         from caseweave.cli.omop import transfer_to
 
-        transfer_to(folder, omop, omop_schema, vocabulary_schema, dry_run=dry_run, as_json=as_json)
+        transfer_to(folder, omop, omop_schema, vocabulary_schema, dry_run=dry_run, verify=verify, as_json=as_json)
         if not fhir:
             return 0
     tuning: dict[str, Any] = {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from caseweave.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from caseweave.run.workspace import Workspace
 
 
@@ -59,7 +61,14 @@ def omop(
 
 
 def transfer_to(
-    workspace: Workspace, dsn: str, schema: str, vocabulary_schema: str | None, *, dry_run: bool, as_json: bool
+    workspace: Workspace,
+    dsn: str,
+    schema: str,
+    vocabulary_schema: str | None,
+    *,
+    dry_run: bool,
+    verify: bool,
+    as_json: bool,
 ) -> None:
     """Bring a CDM on PostgreSQL to what a workspace holds, and say what that took."""
     from caseweave.cli.progress import clock
@@ -68,7 +77,7 @@ def transfer_to(
     from caseweave.run.transfer import transfer
 
     with clock() as timer, timer.step("deliver"):
-        found = transfer(workspace, OmopServer(dsn, schema, vocabulary_schema), dry_run=dry_run)
+        found = transfer(workspace, OmopServer(dsn, schema, vocabulary_schema), dry_run=dry_run, verify=verify)
     if as_json:
         say_json(found)
         return
@@ -78,4 +87,17 @@ def transfer_to(
         for name in ("new", "changed", "retracted")
         if found[name]
     ]
-    say("\n".join([*lines, entry("Unchanged", count(found["unchanged"], "row"))]))
+    lines.append(entry("Unchanged", count(found["unchanged"], "row")))
+    if verify:
+        lines.append(entry("Verified", _verified(found["verified"], dry_run)))
+    say("\n".join(lines))
+
+
+def _verified(found: Mapping[str, Any], dry_run: bool) -> str:
+    """What was compared, and what others had done to it."""
+    from caseweave.cli.show import count, counts
+
+    done = "to be repaired" if dry_run else "repaired"
+    words = (("changed", f"changed by others, {done}"), ("gone", f"deleted by others, {done}"))
+    harm = [f"{said}: {counts(found[name])}" for name, said in words if found[name]]
+    return "; ".join([count(found["compared"], "row"), *(harm or ["all as they should be"])])

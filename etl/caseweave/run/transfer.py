@@ -23,15 +23,18 @@ VOCABULARY = {"vocabulary": "vocabulary_id", "domain": "domain_id", "concept_cla
               "concept": "concept_id"}  # fmt: skip
 
 
-def transfer(workspace: Workspace, server: OmopServer, *, dry_run: bool = False) -> dict[str, Any]:
+def transfer(
+    workspace: Workspace, server: OmopServer, *, dry_run: bool = False, verify: bool = False
+) -> dict[str, Any]:
     """Bring a CDM on PostgreSQL to what omop.sqlite holds.
 
     >>> transfer(Workspace(Path("caseweave-breast")), OmopServer("service=cdm"))["unchanged"]  # doctest: +SKIP
     312
 
-    Arguments: `dry_run` tells the difference and writes nothing. Returns numbers of rows by table under new, changed
-    and retracted, and of those unchanged. Raises UsageError for a workspace without omop.sqlite or another CDM,
-    Refusal for another key, TargetError where the database refuses; then nothing is written.
+    Arguments: `dry_run` tells the difference and writes nothing; `verify` compares the rows that should be there
+    already, and writes those anew that somebody changed or deleted. Returns numbers of rows by table under new, changed
+    and retracted, with `verify` under verified, and of those unchanged. Raises UsageError for a workspace without
+    omop.sqlite or another CDM, Refusal for another key, TargetError where the database refuses; then nothing changes.
     """
     from caseweave.targets.omop.postgres import PostgresDatabase
 
@@ -48,7 +51,7 @@ def transfer(workspace: Workspace, server: OmopServer, *, dry_run: bool = False)
             PostgresDatabase(server.dsn, shapes, server.schema, server.vocabulary_schema) as database,
         ):
             database.require(state.get("project") or state["study"], state["key"])
-            found = _transfer(source, database, dry_run)
+            found = _transfer(source, database, dry_run, verify)
             total = database.count()
             if dry_run:
                 database.undo()
@@ -65,8 +68,9 @@ def _require_same_cdm(server: OmopServer, shapes: OmopShapes) -> None:
         )
 
 
-def _transfer(source: sqlite3.Connection, database: PostgresDatabase, dry_run: bool) -> dict[str, Any]:
+def _transfer(source: sqlite3.Connection, database: PostgresDatabase, dry_run: bool, verify: bool) -> dict[str, Any]:
     from caseweave.targets.omop.transfer import LEDGER, Transfer, copy_missing, used_concepts
+    from caseweave.targets.omop.verify import Verified, repair
     from caseweave.targets.omop.vocabulary import present
 
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("new", "changed", "retracted")}
@@ -83,15 +87,19 @@ def _transfer(source: sqlite3.Connection, database: PostgresDatabase, dry_run: b
         lacking = sorted(set(used) - {int(str(one)) for one in present(database, "concept", "concept_id", used)})
         if lacking:
             database.refuse_lacking(lacking)
+    verified = Verified()
     for study, stream in parts:
         part = Transfer(source, database, study, stream, conventions())
+        if verify:
+            verified.add(repair(part, dry_run=dry_run))
         _count(counts, part)
         unchanged += part.change.same
         if part.change and not dry_run:
             part.write()
     if not dry_run:
         _describe(source, database)
-    return {**{name: dict(found) for name, found in counts.items()}, "unchanged": unchanged, "lacking": lacking}
+    told = {"verified": verified.as_dict()} if verify else {}
+    return {**{name: dict(found) for name, found in counts.items()}, "unchanged": unchanged, "lacking": lacking, **told}
 
 
 def _count(counts: dict[str, Counter[str]], part: Transfer) -> None:

@@ -172,6 +172,10 @@ class PostgresDatabase:
             raise TargetError(told, way_out=way_out, concepts=list(concepts))
         return told
 
+    def lost(self, table: str, count: int) -> None:
+        """Rows of ours that somebody deleted, and that came again: they were counted before."""
+        self.changes[table] -= count
+
     def count(self) -> dict[str, int]:
         """Rows of ours per table, empty ones left out, and those of the vocabulary; others' rows aren't counted."""
         counts = Counter(dict(self.execute("SELECT table_name, rows FROM caseweave_rows").fetchall()))
