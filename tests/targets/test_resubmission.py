@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from caseweave.errors import Refusal
+from caseweave.run.database import remembered
+from caseweave.run.workspace import Workspace
 from tests.targets.databases import DATABASES, Deliver, deliver_to
+from tests.unit.run import registry
 from tests.unit.run.registry import HEADERS, fhir, filled, omop, periods, workbook
 
 
@@ -170,6 +173,34 @@ def test_an_emptied_sheet_stops_the_run(deliver: Deliver, first: Path, tmp_path:
     assert refusal.value.exit_code == 4
     assert fhir(first) == before
     assert changes(deliver(first, emptied, retract="all"))["fhir"] == (0, 0, 120)
+
+
+def test_rows_that_would_leave_omop_alone_stop_the_run_too(deliver: Deliver, first: Path, tmp_path: Path) -> None:
+    before = fhir(first), omop(first)
+    rows = filled()
+    for row in rows["Patients"]:
+        row[2] = None  # without birth dates OMOP has no persons, and FHIR still has its patients
+    blanked = workbook(tmp_path / "blanked.xlsx", rows)
+    told = r"patients: 166 of 166 in OMOP; visits: 120 of 120 in OMOP.*--retract all"
+    with pytest.raises(Refusal, match=told) as refusal:
+        deliver(first, blanked)
+    assert refusal.value.exit_code == 4
+    assert (fhir(first), omop(first)) == before
+    outcome = deliver(first, blanked, retract="all")
+    assert changes(outcome)["fhir"][2] == 0
+    assert changes(outcome)["omop"][2] == 166 + 120
+    assert omop(first) == {}
+
+
+def test_a_workspace_made_anew_guards_what_the_database_holds(deliver: Deliver, first: Path, tmp_path: Path) -> None:
+    server = remembered(Workspace(first).read_state())
+    if server is None:
+        pytest.skip("omop.sqlite lies in the workspace and is lost with it")
+    before = omop(first)
+    emptied = workbook(tmp_path / "emptied.xlsx", {**filled(), "Visits": []})
+    with pytest.raises(Refusal, match="visits: 120 of 120 in OMOP"):
+        registry.deliver(tmp_path / "anew", emptied, omop=server)
+    assert omop(first) == before
 
 
 def test_an_increment_adds_and_corrects_and_never_retracts(deliver: Deliver, first: Path, tmp_path: Path) -> None:

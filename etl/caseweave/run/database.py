@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from caseweave.identity.keyfile import ProjectKey, require_same_key
-from caseweave.run.convert import Conversion, write_to
+from caseweave.run.convert import Conversion, RowsAhead, compare_with
+from caseweave.run.guards import Retraction
 from caseweave.run.workspace import Workspace
 from caseweave.targets.ledger import Difference, Statements
 from caseweave.targets.omop.database import Database
@@ -98,10 +101,48 @@ def open_database(workspace: Workspace, conversion: Conversion, server: OmopServ
         yield database
 
 
-def deliver_to(
-    workspace: Workspace, conversion: Conversion, stream: str, scope: Scope, server: OmopServer | None
-) -> tuple[Difference, Counter[str], dict[str, int]]:
-    """Bring the database to what a run says; returns the difference, the rows written and those that are there."""
-    with open_database(workspace, conversion, server) as database:
-        change, written = write_to(database, conversion, stream, scope)
-        return change, written, database.count()
+@dataclass
+class OmopDelivery:
+    """The rows of a run on their way to the database; a context manager that leaves all as it was unless delivered."""
+
+    workspace: Workspace
+    conversion: Conversion
+    stream: str
+    scope: Scope
+    server: OmopServer | None
+
+    def __post_init__(self) -> None:
+        self.opened = ExitStack()
+
+    def __enter__(self) -> OmopDelivery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.opened.__exit__(kind, error, trace)
+
+    @cached_property
+    def database(self) -> Countable:
+        """The database; its transaction is open from here on."""
+        return self.opened.enter_context(open_database(self.workspace, self.conversion, self.server))
+
+    @cached_property
+    def ahead(self) -> RowsAhead:
+        """The rows, compared with what is there."""
+        return compare_with(self.database, self.conversion, self.stream, self.scope)
+
+    def holds_some(self) -> bool:
+        """Whether a server holds something that this run speaks of, whoever delivered it."""
+        return self.server is not None and bool(self.database.ledger(self.conversion.study.name, self.stream).holds())
+
+    def compare(self) -> Retraction:
+        """Say what the run would retract."""
+        return Retraction.of(self.ahead.change, self.scope, self.ahead.ledger)
+
+    def deliver(self) -> tuple[Difference, Counter[str], dict[str, int]]:
+        """Write and commit; returns the difference, the rows written and those that are there, by table."""
+        written = self.ahead.write()
+        total = self.database.count()
+        self.opened.close()
+        return self.ahead.change, written, total

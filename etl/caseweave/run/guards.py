@@ -3,37 +3,77 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from caseweave.errors import Refusal
 from caseweave.issues import Finding
 from caseweave.plan.apply import Applied
+from caseweave.targets.ledger import Difference, Ledger
+from caseweave.targets.records import Records
+from caseweave.targets.scope import Scope
 from caseweave.values.grid import Source
 
 MOST_RETRACTED = 20
 MOST_SHARE = 0.05
 
 
-def refuse_mass_retraction(vanished: Mapping[str, int], held: Mapping[str, int]) -> None:
-    """Stop a run that would empty a sheet, or retract more than 20 facts and more than 5 % of it.
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """What a run would retract in one target.
 
-    >>> refuse_mass_retraction({"diagnosis": 3}, {"diagnosis": 400})
-
-    Arguments: by sheet, how many records would vanish and how many are held. Raises Refusal with the numbers.
+    Arguments: by sheet, how many records would vanish and how many are held.
     """
-    grave = {
-        sheet: (gone, held.get(sheet, 0))
-        for sheet, gone in vanished.items()
-        if gone and (gone >= held.get(sheet, 0) or (gone > MOST_RETRACTED and gone > MOST_SHARE * held[sheet]))
-    }
-    if grave:
-        told = "; ".join(f"{sheet}: {gone} of {all_}" for sheet, (gone, all_) in sorted(grave.items()))
-        raise Refusal(
-            f"The run would retract too much ({told}); nothing was changed.",
-            way_out="Look whether rows or columns got lost. If not, allow it with --retract all.",
-            retracted=grave,
-        )
+
+    vanished: Mapping[str, int]
+    held: Mapping[str, int]
+
+    @classmethod
+    def of(cls, change: Difference, scope: Scope, ledger: Ledger) -> Retraction:
+        """What a difference retracts; a fact that only moves to another table or type is none of it."""
+        new, gone = (_facts(records) for records in (change.new, change.vanished))
+        units = change.vanished.unit[~np.isin(gone, new)].tolist()
+        return cls(dict(Counter(scope.units[unit][1] for unit in units)), ledger.holds())
+
+    def grave(self) -> dict[str, tuple[int, int]]:
+        """The sheets that would be emptied, or lose more than 20 records and more than 5 %."""
+        counts = {sheet: (gone, self.held.get(sheet, 0)) for sheet, gone in self.vanished.items() if gone}
+        return {
+            sheet: (gone, held)
+            for sheet, (gone, held) in counts.items()
+            if gone >= held or (gone > MOST_RETRACTED and gone > MOST_SHARE * held)
+        }
+
+
+def _facts(records: Records) -> NDArray[np.void]:
+    return np.ascontiguousarray(records.ids).view("V20").reshape(-1)
+
+
+def refuse_mass_retraction(fhir: Retraction, omop: Retraction) -> None:
+    """Stop a run that would empty a sheet, or retract more than 20 facts and more than 5 % of it, in either target.
+
+    >>> refuse_mass_retraction(Retraction({"diagnosis": 3}, {"diagnosis": 400}), Retraction({}, {}))
+
+    Raises Refusal with the numbers: resources, and of OMOP rows where those of the resources don't say it already.
+    """
+    grave, rows = fhir.grave(), omop.grave()
+    if not grave and not rows:
+        return
+    told = [f"{sheet}: {gone} of {held}" for sheet, (gone, held) in sorted(grave.items())]
+    told += [f"{sheet}: {gone} of {held} in OMOP"
+             for sheet, (gone, held) in sorted(rows.items()) if sheet not in grave]  # fmt: skip
+    raise Refusal(
+        f"The run would retract too much ({'; '.join(told)}); nothing was changed.",
+        way_out="Look whether rows or columns got lost, or values that rows can't be without, such as dates. If not, "
+        "allow it with --retract all.",
+        retracted=grave,
+        retracted_omop=rows,
+    )
 
 
 def retractions(vanished: Mapping[str, int]) -> Iterator[Finding]:

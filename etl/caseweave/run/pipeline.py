@@ -16,8 +16,16 @@ from typing import Any
 from caseweave.identity.keyfile import project_key
 from caseweave.run.account import account, write_account
 from caseweave.run.convert import Conversion, convert
-from caseweave.run.database import OmopServer, deliver_to, known_key, remembered
-from caseweave.run.guards import age_of, disagreements, loaded, refuse_mass_retraction, refuse_older, retractions
+from caseweave.run.database import OmopDelivery, OmopServer, known_key, remembered
+from caseweave.run.guards import (
+    Retraction,
+    age_of,
+    disagreements,
+    loaded,
+    refuse_mass_retraction,
+    refuse_older,
+    retractions,
+)
 from caseweave.run.handback import hand_back
 from caseweave.run.lineage import write_lineage
 from caseweave.run.queries import ask
@@ -148,16 +156,14 @@ def run(
         absent = state.get("subjects", ()) if options.complete else ()
         scope = conversion.scope(increment=options.increment, absent=absent)
         fhir = FhirDelivery(conversion, workspace, options.stream, scope)
-        if number > 1 and options.retract != "all":
-            with clock.step("compare"):
-                refuse_mass_retraction(*fhir.compare())
-        remember(workspace, conversion, state, number - 1)
-
-        def omop() -> Delivered:
-            return _delivered(*deliver_to(workspace, conversion, options.stream, scope, server))
-
-        with clock.step("write"):
-            sent_fhir, sent_omop = side_by_side(fhir.deliver, omop)
+        with OmopDelivery(workspace, conversion, options.stream, scope, server) as omop:
+            # a database can hold what another workspace, or one that was lost, delivered
+            if options.retract != "all" and (number > 1 or omop.holds_some()):
+                with clock.step("compare"):
+                    refuse_mass_retraction(fhir.compare(), omop.compare())
+            remember(workspace, conversion, state, number - 1)
+            with clock.step("write"):
+                sent_fhir, sent_omop = side_by_side(fhir.deliver, lambda: _delivered(*omop.deliver()))
         conversion.findings.extend(retractions(sent_fhir.vanished_by_sheet))
         conversion.findings.extend(disagreements(conversion.applied, {*sent_fhir.conflicts, *sent_omop.conflicts}))
         with clock.step("report"):
@@ -204,12 +210,12 @@ class FhirDelivery:
     def ledger(self, connection: sqlite3.Connection) -> Ledger:
         return Ledger(connection, "fhir", self.conversion.study.name, self.stream)
 
-    def compare(self) -> tuple[dict[str, int], dict[str, int]]:
-        """How many resources would vanish, and how many are held, of each sheet."""
+    def compare(self) -> Retraction:
+        """Say what the run would retract."""
         with self.workspace.open_ledger() as connection:
             ledger = self.ledger(connection)
             self.change = self.writer.compare(ledger)
-            return self.vanished(self.change), ledger.holds()
+            return Retraction.of(self.change, self.scope, ledger)
 
     def vanished(self, change: Difference) -> dict[str, int]:
         return dict(Counter(self.scope.units[unit][1] for unit in change.vanished.unit.tolist()))
