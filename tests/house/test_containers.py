@@ -195,9 +195,31 @@ class Watched:
             time.sleep(0.05)
         return self.calls()
 
+    def again(self) -> None:
+        """Kill it, as a cut of power would, and start it."""
+        self.process.kill()
+        self.process.wait(10)
+        self.process = started(self.folder)
+
     def healthy(self) -> bool:
         done = subprocess.run(["sh", str(WATCH), "health"], env=environment_of(self.folder), check=False)
         return done.returncode == 0
+
+
+STUB = """#!/bin/sh
+echo "$@" >>"{folder}/log"
+for one in "$@"; do
+    case $one in
+        *broken.xlsx) exit 2 ;;
+        {folder}/drop) if [ -e "$one/broken.xlsx" ]; then exit 2; fi ;;
+    esac
+done
+exit "$(cat "{folder}/code")"
+"""
+
+
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sh", str(WATCH)], env=environment_of(folder), stdout=subprocess.DEVNULL)
 
 
 def environment_of(folder: Path) -> dict[str, str]:
@@ -217,12 +239,12 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "code").write_text("0", encoding="ascii")
     stub = tmp_path / "bin" / "caseweave"
-    stub.write_text(f'#!/bin/sh\necho "$@" >>"{tmp_path}/log"\nexit "$(cat "{tmp_path}/code")"\n', encoding="utf-8")
+    stub.write_text(STUB.format(folder=tmp_path), encoding="utf-8")
     stub.chmod(0o755)
-    process = subprocess.Popen(["sh", str(WATCH)], env=environment_of(tmp_path), stdout=subprocess.DEVNULL)
-    yield Watched(tmp_path, process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    found = Watched(tmp_path, started(tmp_path))
+    yield found
+    found.process.send_signal(signal.SIGTERM)
+    assert found.process.wait(10) == 0
 
 
 def test_what_is_dropped_is_loaded_once(watched: Watched) -> None:
@@ -267,3 +289,35 @@ def test_what_is_refused_is_not_tried_again_until_it_changes(watched: Watched) -
     time.sleep(1)
     assert len(watched.calls()) == 1
     assert not watched.healthy()
+
+
+def test_a_file_that_cant_be_read_keeps_no_other_waiting(watched: Watched) -> None:
+    (watched.drop / "form *one*.xlsx").write_bytes(b"1")
+    (watched.drop / "broken.xlsx").write_bytes(b"no workbook")
+    run, words = f"-o {watched.folder / 'out'} --study mini --fhir http://fhir/r4", f"{watched.folder}/state/check"
+    wanted = [
+        f"run {watched.drop} {run}",
+        f"check {watched.drop}/broken.xlsx -o {words} --study mini",
+        f"check {watched.drop}/form *one*.xlsx -o {words} --study mini",
+        f"run {watched.drop}/form *one*.xlsx {run}",
+    ]
+    assert watched.until(4) == wanted
+    time.sleep(1)
+    assert watched.calls() == wanted
+    assert not watched.healthy()
+    (watched.drop / "broken.xlsx").unlink()
+    assert watched.until(5) == [*wanted, wanted[0]]
+    time.sleep(0.5)
+    assert watched.healthy()
+
+
+def test_a_restart_loads_nothing_twice_and_what_it_cut_off_again(watched: Watched) -> None:
+    (watched.drop / "form.xlsx").write_bytes(b"1")
+    assert len(watched.until(1)) == 1
+    time.sleep(0.5)
+    watched.again()
+    time.sleep(1)
+    assert len(watched.calls()) == 1
+    (watched.folder / "state" / "loaded").unlink()  # as if it had been killed while it loaded
+    watched.again()
+    assert len(watched.until(2)) == 2
