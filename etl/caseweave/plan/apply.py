@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,9 @@ from caseweave.plan.slots import SlotFiller
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.expression import names as names_in
 from caseweave.spec.models import LinkRef, Statement, Study
+
+# what the rules say of the sheets, given the sites of the patients; it also blocks the cells that they reject
+Judge = Callable[[Mapping[str, SheetFacts], Sequence[str]], Iterable[Finding]]
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Applier:
         if statement.identity in self.numbers:
             return self.numbers[statement.identity]
         facts = self.sheets[statement.sheet]
-        columns = facts.values
+        columns = facts.admitted
         filler = SlotFiller(self.study, columns, facts.table.size, self.presence)
         slots = {name: filler.fill(one) for name, one in statement.slots.items() if not isinstance(one, LinkRef)}
         links = {name: self.link(statement, one) for name, one in statement.slots.items() if isinstance(one, LinkRef)}
@@ -182,11 +185,12 @@ def apply(
     today: datetime.date,
     site: str = "",
     known_subjects: frozenset[str] = frozenset(),
+    judge: Judge | None = None,
 ) -> Applied:
     """Make the facts of a study out of its laid-out sources; pure: no files, no network.
 
     Arguments: `site` for the whole run where the study doesn't tell it; `known_subjects` are patients (pseudonyms) of
-    earlier runs, whose rows are no orphans.
+    earlier runs, whose rows are no orphans; `judge` holds the study's rules against the sheets before facts are made.
     """
     findings = list(layout.findings)
     subjects = Subjects(study, resolver, site)
@@ -196,6 +200,8 @@ def apply(
     for facts in sheets.values():
         reader.check_required(facts)
         reader.check_gaps(facts)
+    if judge is not None:
+        findings.extend(judge(sheets, subjects.sites))
     ids = patient_digests(key, subjects.names)
     applier = Applier(study, sheets, subjects, key, presence, findings, ids)
     for statement in study.statements:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from caseweave.spec.models import Field, Sheet, Study
 class SheetFacts:
     """One sheet as values.
 
-    Arguments: `keys` tell a patient's rows apart; `loaded` marks, per field, the cells that a fact was made of.
+    Arguments: `keys` tell a patient's rows apart; `loaded` marks, per field, the cells that a fact was made of,
+    `blocked` those that a rule rejects.
     """
 
     sheet: Sheet
@@ -33,11 +34,27 @@ class SheetFacts:
     keys: Keys | None
     loaded: dict[str, Mask]
     names: Sequence[str]
+    blocked: dict[str, Mask] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, SlotColumn]:
         """The fields as columns of values."""
         return {name: one.column for name, one in self.columns.items()}
+
+    @property
+    def admitted(self) -> dict[str, SlotColumn]:
+        """The fields as columns of values, without those that a rule rejects."""
+        found = self.values
+        for name, rows in self.blocked.items():
+            found[name] = replace(found[name], codes=np.where(rows, 0, found[name].codes).astype(np.int32))
+        return found
+
+    def block(self, name: str, rows: Mask) -> None:
+        """Let no fact be made of a field in some rows; of the patient's id, of nothing in the row."""
+        if name == self.sheet.subject_field:
+            self.rows.usable[rows] = False
+        elif name in self.columns:
+            self.blocked[name] = self.blocked.get(name, np.zeros(self.table.size, dtype=bool)) | rows
 
     def finding(self, row: int, field: str, **said: Any) -> Finding:
         """A finding about one field of one row, with its place and patient."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,29 +22,60 @@ from caseweave.spec.syntax import names
 Sheets = Mapping[str, SheetFacts]
 
 
-def contradictions(
-    rules: Iterable[Rule], sheets: Sheets, presence: Presence, sites: Sequence[str] = ()
-) -> Sequence[Finding]:
-    """The findings of rules, in their order; a sheet that isn't in the sources has none.
+def judge(rules: Iterable[Rule], presence: Presence, sheets: Sheets, sites: Sequence[str] = ()) -> list[Finding]:
+    """The findings of rules, in their order; the cells that a rule rejects are blocked when all rules have spoken.
 
     Arguments: `sheets` by key, as applying the study gave them; `sites` of the patients, by their number.
     """
-    found: list[Finding] = []
-    for rule in rules:
-        facts = sheets.get(rule.sheet)
-        if facts is None:
-            continue
-        kind = KINDS[rule.kind]
-        if kind.rows == "together":
-            about = about_of(rule, facts, sheets, presence)
-            found.extend(TOGETHER[rule.kind](rule, facts, about, sites))
-            continue
-        if kind.rows == "patient":
-            rows = _excluding(rule, facts, sheets, presence)
-        else:
-            rows = np.flatnonzero(verdict(rule, facts, sheets, presence)[1]).astype(np.int32)
-        found.extend(finding_of(rule, facts, row) for row in rows.tolist())
-    return found
+    told = [(rule, row, finding) for rule in rules for row, finding in _told(rule, sheets, presence, sites)]
+    rejected: dict[tuple[str, str], list[int]] = {}
+    for rule, row, _ in told:
+        if rule.blocks and row >= 0:
+            rejected.setdefault((rule.sheet, rule.mark), []).append(row)
+    for (key, name), rows in rejected.items():
+        _block(sheets, key, name, rows)
+    return [finding for _, _, finding in told]
+
+
+def contradictions(
+    rules: Iterable[Rule], sheets: Sheets, presence: Presence, sites: Sequence[str] = ()
+) -> Sequence[Finding]:
+    """The findings of rules, in their order; nothing is blocked. A sheet that isn't in the sources has none."""
+    return [finding for rule in rules for _, finding in _told(rule, sheets, presence, sites)]
+
+
+def _told(rule: Rule, sheets: Sheets, presence: Presence, sites: Sequence[str]) -> Iterator[tuple[int, Finding]]:
+    """What one rule says, each with its row; -1 where no row is to blame."""
+    facts = sheets.get(rule.sheet)
+    if facts is None:
+        return
+    kind = KINDS[rule.kind]
+    if kind.rows == "together":
+        yield from TOGETHER[rule.kind](rule, facts, about_of(rule, facts, sheets, presence), sites)
+        return
+    if kind.rows == "patient":
+        return  # a criterion finds no fault in the data: see criteria.eligibility
+    for row in np.flatnonzero(verdict(rule, facts, sheets, presence)[1]).tolist():
+        yield row, finding_of(rule, facts, row)
+
+
+def _block(sheets: Sheets, key: str, name: str, rows: Sequence[int]) -> None:
+    """Block a field in some rows of a sheet, and in the rows that are joined to them."""
+    facts = sheets[key]
+    mask = np.zeros(facts.table.size, dtype=bool)
+    mask[list(rows)] = True
+    home, there = facts, mask
+    if name in facts.table.joined:
+        other, places = facts.table.joined[name]
+        home = sheets[other.sheet]
+        there = np.zeros(home.table.size, dtype=bool)
+        there[places[mask & (places >= 0)]] = True
+        facts.block(name, mask)
+    home.block(name, there)
+    for one in sheets.values():
+        joined = one.table.joined.get(name)
+        if joined is not None and joined[0].sheet == home.sheet.key:
+            one.block(name, np.where(joined[1] >= 0, there[joined[1]], False))
 
 
 def finding_of(rule: Rule, facts: SheetFacts, row: int) -> Finding:
@@ -114,15 +145,6 @@ def of_patients(rule: Rule, facts: SheetFacts, found: Answers, people: int) -> t
     if rule.kind == "inclusion":
         return kept | unasked, broken & ~kept & ~unclear
     return (kept & ~broken & ~unclear) | unasked, broken
-
-
-def _excluding(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -> Indices:
-    """The first row of each patient whom a criterion excludes."""
-    found = answers(rule, facts, sheets, presence)
-    _, out = of_patients(rule, facts, found, len(facts.names))
-    rows = np.flatnonzero(found.broken & out[facts.rows.subjects])
-    _, firsts = np.unique(facts.rows.subjects[rows], return_index=True)
-    return np.sort(rows[firsts]).astype(np.int32)
 
 
 def elsewhere(rule: Rule, facts: SheetFacts, sheets: Sheets) -> dict[str, SlotColumn]:

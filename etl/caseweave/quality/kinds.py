@@ -57,7 +57,8 @@ class Kind:
     """A kind of rule.
 
     Arguments: `asks` are its keys, `may` those it can have; `undecided`, whether a row of which it can't be told is a
-    finding; `rows` is "each" where a row is judged by itself, else whose rows are judged together.
+    finding; `rows` is "each" where a row is judged by itself, else whose rows are judged together; `types` that its
+    fields can have.
     """
 
     about: str
@@ -69,6 +70,7 @@ class Kind:
     undecided: bool = False
     rows: str = "each"
     may: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
 
 
 def both(left: Expression | None, right: Expression | None) -> Expression | None:
@@ -195,23 +197,27 @@ KINDS: dict[str, Kind] = {
     "required": Kind("Each of `fields` is filled, by a value or a missing code.",
                      ("fields",), _required, "completeness", "completeness", undecided=True),
     "range": Kind("Each of `fields` lies `between` a least and a most, both included.",
-                  ("fields", "between"), _range, "plausibility", "accuracy"),
+                  ("fields", "between"), _range, "plausibility", "accuracy", types=("number", "integer")),
     "order": Kind("The dates `fields` follow each other, or fall on one day; those that aren't there are left out.",
-                  ("fields",), _order, "plausibility", "consistency"),
+                  ("fields",), _order, "plausibility", "consistency", types=("date",)),
     "table": Kind("What fields hold goes together as a `table` says; what the table doesn't list isn't judged.",
                   ("table", "columns"), _table, "plausibility", "consistency"),
-    "unique": Kind("No two rows hold the same in all of `fields`; `by` patient, site, or the whole study.",
+    "unique": Kind("No two patients of the study, or of a site, hold the same in all of `fields`; `by` patient, "
+                   "no two rows of one do.",
                    ("fields",), _together, "plausibility", "uniqueness", rows="together", may=("by",)),
-    "share": Kind("Of the rows, `least` is the share in which each of `fields` holds a value; `by` site, or the study.",
+    "share": Kind("Of the rows, `least` is the share in which each of `fields` holds a value; `by` site, or the "
+                  "study. From 10 rows on.",
                   ("fields", "least"), _apiece, "completeness", "completeness", "warning", rows="together",
                   may=("by",)),
     "outlier": Kind("Each of `fields` lies near its median: the robust z, 0.6745 x distance / median distance, is at "
                     "most `most` (3.5: Iglewicz and Hoaglin 1993); `by` site, or the study. From 10 values on.",
                     ("fields",), _apiece, "plausibility", "accuracy", "message", rows="together",
-                    may=("by", "most")),
-    "inclusion": Kind("A criterion of inclusion: `expr` holds in a row of the patient.",
+                    may=("by", "most"), types=("number", "integer")),
+    "inclusion": Kind("A criterion of inclusion: `expr` holds in a row of the patient. It gives a verdict, "
+                      "no finding.",
                       ("expr",), _condition, "conformance", "consistency", "message", rows="patient"),
-    "exclusion": Kind("A criterion of exclusion: `expr` holds in no row of the patient.",
+    "exclusion": Kind("A criterion of exclusion: `expr` holds in no row of the patient. It gives a verdict, "
+                      "no finding.",
                       ("expr",), _exclusion, "conformance", "consistency", "message", rows="patient"),
 }  # fmt: skip
 KEYS = ("expr", "fields", "between", "table", "columns", "by", "least", "most")

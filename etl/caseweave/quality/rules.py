@@ -209,6 +209,14 @@ def _build(found: Mapping[str, Any], at: At, study: Study) -> Iterator[Rule]:
     for name in map(asked_of, used):
         if name not in own and name not in others:
             raise at.unknown("field", name, others if "." in name else own)
+    everything = {**others, **own}
+    for name in found["fields"]:
+        if kind.types and everything[name].type not in kind.types:
+            wanted = " or ".join(kind.types)
+            at.fail(f"'{name}' is of type {everything[name].type}", f"Kind '{found['kind']}' asks for {wanted}.")
+    for name in filter(ACROSS.fullmatch, used):
+        if not name.startswith("count") and everything[asked_of(name)].type != "date":
+            at.fail(f"'{asked_of(name)}' is no date", "earliest() and latest() ask for one; count() takes any field.")
     if found["mark"] and found["mark"] not in own:
         raise at.unknown("field", found["mark"], own)
     if kind.rows == "together" and (foreign := [name for name in found["fields"] if name not in own]):
@@ -219,7 +227,7 @@ def _build(found: Mapping[str, Any], at: At, study: Study) -> Iterator[Rule]:
                 way_out = "A message holds no value: the private list has a column for it. Valid: {field}, {place}."
                 at.fail(f"the message names {{{placeholder}}}", way_out)
     table = read_table(found["table"], Path(study.folder), at) if found["table"] else None
-    parts = list(kind.build(Written(found, at, {**others, **own}, table)))
+    parts = list(kind.build(Written(found, at, everything, table)))
     for part in parts:
         yield _rule(found, at, part, own, alone=len(parts) == 1)
 

@@ -15,15 +15,18 @@ from caseweave.plan.sheets import SheetFacts
 from caseweave.quality.rules import Rule
 from caseweave.values.types import Integer, Missing, Quantity, Value
 
-Judge = Callable[[Rule, SheetFacts, Mask, Sequence[str]], Iterator[Finding]]
-# fewer values say nothing about what is usual
+Judge = Callable[[Rule, SheetFacts, Mask, Sequence[str]], Iterator[tuple[int, Finding]]]
+# fewer rows say nothing about what is usual
 FEWEST = 10
 # 0.6745 makes the median distance of a normal distribution its standard deviation (Iglewicz and Hoaglin 1993)
 NORMAL = 0.6745
 
 
-def unique(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> Iterator[Finding]:
-    """Rows that hold the same in all fields of a rule; each of them is told, with the place of another."""
+def unique(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> Iterator[tuple[int, Finding]]:
+    """Rows that hold the same in all fields of a rule; each of them is told, with the place of another.
+
+    By patient two rows of one patient are too many; by site or study it takes two patients.
+    """
     columns = [facts.columns[name].column for name in rule.fields if name in facts.columns]
     if len(columns) < len(rule.fields):
         return
@@ -33,16 +36,20 @@ def unique(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> 
     spot = spots(_groups(rule, facts, sites), keys_of(columns, facts.table.size))[rows]
     order = np.argsort(spot, kind="stable")
     begins = np.flatnonzero(np.diff(spot[order], prepend=-1) != 0)
+    who = np.arange(facts.table.size) if rule.by == "patient" else facts.rows.subjects
     for same in np.split(rows[order], begins[1:]):
         for row in same.tolist() if len(same) > 1 else ():
-            other = int(same[1] if row == same[0] else same[0])
+            others = same[who[same] != who[row]]
+            if not len(others):
+                continue
+            other = int(others[0])
             _, sheet, cell = facts.table.origin(other, rule.mark)
             said = f"Compare {sheet}!{cell}."
-            yield facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=rule.message,
-                                expected="stands once", suggestion=said)  # fmt: skip
+            yield row, facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=rule.message,
+                                     expected="stands once", suggestion=said)  # fmt: skip
 
 
-def share(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> Iterator[Finding]:
+def share(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> Iterator[tuple[int, Finding]]:
     """Sites, or studies, in which too few rows hold a value; no cell is to blame, so the finding names none."""
     column = facts.columns.get(rule.mark)
     given = [not (one is None or isinstance(one, Missing)) for one in column.column.values] if column else [False]
@@ -52,19 +59,22 @@ def share(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> I
     for group in np.unique(groups[about]).tolist():
         asked = about & (groups == group)
         many, of = int((filled & asked).sum()), int(asked.sum())
-        if Decimal(many) < rule.limit * of:
+        if of >= FEWEST and Decimal(many) < rule.limit * of:
             named = _named(rule, facts, sites, int(np.flatnonzero(asked)[0]))
-            yield Finding(
-                rule=rule.id,
-                severity=rule.severity,
-                message=f"{rule.message} Filled in {many} of {of} rows ({100 * many // of} %){named}.",
-                sheet=facts.sheet.key,
-                field=rule.mark,
-                expected=f"at least {100 * rule.limit:.4g} %",
+            yield (
+                -1,
+                Finding(
+                    rule=rule.id,
+                    severity=rule.severity,
+                    message=f"{rule.message} Filled in {many} of {of} rows ({100 * many // of} %){named}.",
+                    sheet=facts.sheet.key,
+                    field=rule.mark,
+                    expected=f"at least {100 * rule.limit:.4g} %",
+                ),
             )
 
 
-def outlier(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> Iterator[Finding]:
+def outlier(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> Iterator[tuple[int, Finding]]:
     """Values whose robust z is beyond the limit; a group of equal values has none, as has one that is too small."""
     if rule.mark not in facts.columns:
         return
@@ -82,8 +92,8 @@ def outlier(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) ->
         width = float(rule.limit) * distance / NORMAL
         said = f"usually {median - width:.4g} to {median + width:.4g}"
         for row in rows[far].tolist():
-            yield facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=rule.message,
-                                expected=said)  # fmt: skip
+            yield row, facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=rule.message,
+                                     expected=said)  # fmt: skip
 
 
 TOGETHER: dict[str, Judge] = {"unique": unique, "share": share, "outlier": outlier}

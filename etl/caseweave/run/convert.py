@@ -6,7 +6,7 @@ import datetime
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from caseweave.identity.subjects import GivenResolver, KeyedResolver
 from caseweave.issues import Finding
 from caseweave.plan.apply import Applied, apply
 from caseweave.plan.layout import Layout, lay_out
-from caseweave.quality.judge import contradictions
+from caseweave.quality.judge import judge
 from caseweave.quality.rules import rules_of
 from caseweave.shapes.fhir import fhir_shapes
 from caseweave.shapes.omop import OmopShapes, omop_shapes
@@ -155,7 +155,7 @@ class Conversion:
                 converted = facts.columns.get(name)
                 rejected = typed & ~facts.rows.usable
                 if converted is not None:
-                    rejected |= typed & converted.rejected
+                    rejected |= typed & (converted.rejected | facts.blocked.get(name, False))
                     missing_value = np.array([isinstance(v, Missing) for v in converted.column.values], dtype=bool)
                     missing = typed & missing_value[converted.column.codes]
                 else:
@@ -282,6 +282,6 @@ def convert(
         today=today or datetime.date.today(),
         site=site,
         known_subjects=known_subjects,
+        judge=partial(judge, rules_of(study), presence()),
     )
-    applied.findings.extend(contradictions(rules_of(study), applied.sheets, presence(), applied.subjects.sites))
     return Conversion(study, layout, applied, key, terms, systems_of(study), cdm)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from caseweave.issues import Severity
@@ -12,6 +13,7 @@ from caseweave.spec.expression import Binary, CodeLiteral, Expression, In, Liter
 from caseweave.spec.models import Expr, Field, Sheet, Statement, Study
 from caseweave.spec.pattern import Pattern
 from caseweave.spec.words import names_here
+from caseweave.values.types import Integer, Value
 
 
 def rules(known: Knowledge) -> Iterator[LintFinding]:
@@ -79,13 +81,26 @@ def _decides(known: Knowledge, rule: RowRule, fields: Mapping[str, Field]) -> It
     ):
         numbers, texts = literals([expression])
         used = {
-            name: of_field(known.study, fields[name], numbers, texts) for name in names(expression) if name in fields
+            name: samples
+            for name in names(expression)
+            if (samples := _samples(known.study, name, fields, numbers, texts)) is not None
         }
         answer = can_hold(expression, used, known.presence)
         if answer is not None and not answer[0]:
             yield LintFinding(
                 rule.file, rule.line, "rule-decides-nothing", "error", f"rule '{rule.id}' {what}", way_out
             )
+
+
+def _samples(
+    study: Study, name: str, fields: Mapping[str, Field], numbers: Sequence[Decimal], texts: Sequence[str]
+) -> Sequence[Value | None] | None:
+    """What a name in a rule can be worth; None where that isn't known."""
+    function, across, rest = name.removesuffix(")").partition("(")
+    if across and function == "count":
+        return [Integer(n) for n in sorted({0, 1, 2, *(int(one) for one in numbers if one >= 0)})]
+    asked = rest if across else name
+    return of_field(study, fields[asked], numbers, texts) if asked in fields else None
 
 
 def visible(study: Study, sheet: Sheet) -> dict[str, Field]:

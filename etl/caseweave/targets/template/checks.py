@@ -12,7 +12,10 @@ from caseweave.targets.template.formulas import Cell, Formulas, Inexpressible, f
 
 
 class Check(Protocol):
-    """A rule of coherence: in every row in which `when` holds, `expr` must; `mark` names the field that is marked."""
+    """A rule: in every row in which `when` holds, `expr` must; `mark` names the field that is marked.
+
+    Arguments: `undecided`, whether a row of which it can't be told is marked.
+    """
 
     @property
     def id(self) -> str: ...
@@ -22,6 +25,8 @@ class Check(Protocol):
     def when(self) -> Expression | None: ...
     @property
     def expr(self) -> Expression | None: ...
+    @property
+    def undecided(self) -> bool: ...
     @property
     def severity(self) -> str: ...
     @property
@@ -85,7 +90,7 @@ class Marks:
                 if rule.expr is None:
                     raise Inexpressible("its rows are judged together")
                 used = fields_named(rule.when, rule.expr)
-                made = self.formulas(used).flag(rule.when, rule.expr)
+                made = self.formulas(used).flag(rule.when, rule.expr, undecided=rule.undecided)
             except Inexpressible as error:
                 left_out[rule.id] = str(error)
                 continue

@@ -67,11 +67,11 @@ class Formulas:
     cells: Mapping[str, Cell]
     missing: str = ""
 
-    def flag(self, when: Expression | None, expr: Expression) -> str:
-        """TRUE where `when` holds and `expr` doesn't; raises Inexpressible."""
-        holds = self.condition(expr).true
-        made = f"NOT({holds})" if when is None else f"AND({self.condition(when).true},NOT({holds}))"
-        return self.short(made)
+    def flag(self, when: Expression | None, expr: Expression, *, undecided: bool = True) -> str:
+        """TRUE where `when` holds and `expr` doesn't, or only where it surely doesn't; raises Inexpressible."""
+        found = self.condition(expr)
+        broken = f"NOT({found.true})" if undecided else found.false
+        return self.short(broken if when is None else f"AND({self.condition(when).true},{broken})")
 
     def holds(self, expr: Expression) -> str:
         """TRUE where an expression holds; raises Inexpressible."""
