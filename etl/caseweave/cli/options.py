@@ -211,6 +211,15 @@ Validate: TypeAlias = Annotated[
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+AnswerLanguage: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--language",
+        metavar="CODE",
+        show_default="that of the template",
+        help="The language of report, comments and queries: en, es.",
+    ),
+]
 Language: TypeAlias = Annotated[
     str,
     typer.Option("--language", metavar="CODE", help="The language of labels, as the study has them: en, es, ..."),

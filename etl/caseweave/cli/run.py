@@ -28,6 +28,7 @@ def run(
     fhir_format: options.FhirFormat = options.Format.JSON,
     bundle: options.Bundle = options.BundleKind.TRANSACTION,
     validate: options.Validate = options.Depth.TEMPLATES,
+    language: options.AnswerLanguage = "",
     as_json: options.AsJson = False,
 ) -> int:
     """Turn filled forms into FHIR resources and OMOP rows, in a workspace.
@@ -61,6 +62,7 @@ def run(
             force=force,
             omop=OmopServer(omop, omop_schema, vocabulary_schema) if omop else None,
             validate=validate.value,
+            language=language,
         )
         outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
     if not as_json:

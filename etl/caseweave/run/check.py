@@ -57,7 +57,7 @@ def check(
             make = partial(
                 convert, study, key=key, terms=terms, today=options.today, site=options.site, known_subjects=known
             )
-            conversion, asked = ask(make, sources, workspace)
+            conversion, asked = ask(make, sources, workspace, options.language)
         with clock.step("report"):
             if not state:
                 remember(workspace, conversion, state, 0)
@@ -67,5 +67,5 @@ def check(
                 content["checks"] = write_checks(workspace.private, conversion, options.today or datetime.date.today())
             content["timings_s"] = dict(clock.seconds)
             write_json(workspace.root / "check.json", content)
-            hand_back(workspace, conversion, asked, checked=True)
+            hand_back(workspace, conversion, asked, checked=True, language=options.language)
     return Outcome(content, 1 if content["findings"]["error"] else 0)

@@ -16,6 +16,7 @@ from caseweave.quality.annotate import CLOSED, PROPOSED, UPDATED, Mark, Query, U
 from caseweave.quality.annotate.marks import is_address
 from caseweave.quality.report import measure, page
 from caseweave.run.convert import Conversion
+from caseweave.run.language import Voice, voice_of
 from caseweave.run.queries import Asked, Record, file_stem, write_queries
 from caseweave.run.workspace import Workspace
 from caseweave.terms.presence import presence
@@ -28,33 +29,38 @@ FRESH = ("xls", "xlsb", "ods", "csv", "tsv")
 _ORDER = {UPDATED: 0, PROPOSED: 1, "New": 2, CLOSED: 3}
 
 
-def hand_back(workspace: Workspace, conversion: Conversion, asked: Asked, *, checked: bool = False) -> None:
+def hand_back(
+    workspace: Workspace, conversion: Conversion, asked: Asked, *, checked: bool = False, language: str = ""
+) -> None:
     """Write the report, and into private/ the queries and, of each source that has some, the annotated workbook.
 
-    Arguments: `checked`, whether nothing was loaded.
+    Arguments: `checked`, whether nothing was loaded; `language` that is asked for, "" for that of the templates.
     """
     write_queries(workspace, asked)
-    _write(workspace.root / "report.html", report_page(conversion, asked, checked=checked).encode())
+    made = report_page(conversion, asked, checked=checked, language=language)
+    _write(workspace.root / "report.html", made.encode())
     names = _names(asked.sources)
     for source in asked.sources:
         stem = file_stem(source.path)
         mine = [one for one in asked.records.values() if one.file == stem]
         if mine and source.kind in (*PATCHED, *FRESH):
-            content, ending = annotated(source, conversion, mine, asked)
+            content, ending = annotated(source, conversion, mine, asked, language)
             if content:
                 _write(workspace.private / f"{names[source.alias]}.annotated{ending}", content)
 
 
-def report_page(conversion: Conversion, asked: Asked, *, checked: bool = False) -> str:
+def report_page(conversion: Conversion, asked: Asked, *, checked: bool = False, language: str = "") -> str:
     """The report of a conversion as HTML."""
+    voice = voice_of(asked.sources, conversion.study, language)
     return page(
-        measure(conversion.study, conversion.applied, presence()),
+        measure(conversion.study, conversion.applied, presence(), voice.speech, voice.messages),
         conversion.balance,
         [(one.alias, conversion.rows_of(one.alias)) for one in asked.sources],
         concepts=conversion.concepts(),
         queries=Counter(one.status for one in asked.records.values()),
         made=f"{datetime.date.today().isoformat()}, Caseweave {__version__}",
         checked=checked,
+        speech=voice.speech,
     )
 
 
@@ -67,12 +73,15 @@ def _names(sources: Sequence[Source]) -> dict[str, str]:
     }
 
 
-def annotated(source: Source, conversion: Conversion, records: Sequence[Record], asked: Asked) -> tuple[bytes, str]:
+def annotated(
+    source: Source, conversion: Conversion, records: Sequence[Record], asked: Asked, language: str = ""
+) -> tuple[bytes, str]:
     """A source with its problems marked, and the ending of its name; nothing of a protected file, which stays closed.
 
     A file that can't be patched is written anew from what was read of it.
     """
     path = Path(source.path)
+    voice = voice_of([source], conversion.study, language)
     findings = [one for one in conversion.findings if one.source == source.alias]
     if path.is_file() and source.kind in PATCHED:
         content = path.read_bytes()
@@ -81,9 +90,9 @@ def annotated(source: Source, conversion: Conversion, records: Sequence[Record],
         ending = path.suffix.lower() if path.suffix.lower().lstrip(".") in PATCHED else ".xlsx"
         with suppress(Unpatchable):
             if hashlib.sha256(content).hexdigest() == source.sha256:
-                return _annotate(content, source, conversion, findings, records, asked, {}), ending
+                return _annotate(content, source, conversion, findings, records, asked, {}, voice), ending
     content, tabs = fresh_workbook([one for one in source.grids if not is_queries(one)])
-    return _annotate(content, source, conversion, findings, records, asked, tabs), ".xlsx"
+    return _annotate(content, source, conversion, findings, records, asked, tabs, voice), ".xlsx"
 
 
 def _annotate(
@@ -94,31 +103,33 @@ def _annotate(
     records: Sequence[Record],
     asked: Asked,
     tabs: Mapping[str, str],
+    voice: Voice,
 ) -> bytes:
     """Arguments: `tabs`, what tabs are called in `content` where that differs from the source."""
     marks = []
     for one in findings:
         named = conversion.layout.tabs.get((source.alias, one.sheet), [])
         if is_address(one.cell) and len(named) == 1:
-            marks.append(Mark(tabs.get(named[0], named[0]), one.cell, one.severity, _said(one)))
+            marks.append(Mark(tabs.get(named[0], named[0]), one.cell, one.severity, _said(one, voice)))
     entries = {
         (tabs.get(tab, tab), cell): text for (alias, tab, cell), text in asked.entries.items() if alias == source.alias
     }
     old = "" if tabs else next((grid.name for grid in source.grids if is_queries(grid)), "")
-    return annotate(content, marks, [_query(one, tabs) for one in _sorted(records)], entries, old)
+    return annotate(content, marks, [_query(one, tabs) for one in _sorted(records)], entries, old, voice.speech)
 
 
 def _sorted(records: Sequence[Record]) -> list[Record]:
     return sorted(records, key=lambda one: (one.status == CLOSED, one.severity, _ORDER[one.status]))
 
 
-def _said(one: Finding) -> str:
-    lines = [one.message]
+def _said(one: Finding, voice: Voice) -> str:
+    speech = voice.speech
+    lines = [voice.message(one)]
     if one.expected:
-        lines.append(f"Expected: {one.expected}.")
+        lines.append(speech("expected", expected=one.expected))
     if one.suggestion:
-        lines.append(f"Perhaps: {one.suggestion}")
-    return f"{one.severity} {one.rule}. {' '.join(lines)}"
+        lines.append(speech("perhaps", suggestion=one.suggestion))
+    return f"{speech.severity(one.severity)} {one.rule}. {' '.join(lines)}"
 
 
 def _query(one: Record, tabs: Mapping[str, str]) -> Query:

@@ -63,7 +63,8 @@ class Options:
     the age of the sources; `increment`, whether they hold only what is new; `complete`, whether they hold everybody;
     `retract`, "all" to allow a mass retraction; `omop`, a CDM that is written instead of DIR/omop.sqlite, by default
     the one that earlier runs wrote; `force`, to take older sources after newer ones; `validate`, what is
-    held against FHIR before it is written: "none", "templates" (one resource of each variant) or "all".
+    held against FHIR before it is written: "none", "templates" (one resource of each variant) or "all"; `language` of
+    report and annotated workbooks, "" for that of the templates.
     """
 
     key_file: Path | None = None
@@ -79,6 +80,7 @@ class Options:
     omop: OmopServer | None = None
     force: bool = False
     validate: str = "none"
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def run(
                 known_subjects=frozenset(state.get("subjects", ())),
                 cdm=cdm.shapes if cdm else None,
             )
-            conversion, asked = ask(make, sources, workspace)
+            conversion, asked = ask(make, sources, workspace, options.language)
             sources = asked.sources
         if options.validate != "none":
             with clock.step("validate"):
@@ -170,7 +172,7 @@ def run(
             if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
                 write_lineage(workspace.lineage, number, conversion, sources)
             manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock, server)
-            hand_back(workspace, conversion, asked)
+            hand_back(workspace, conversion, asked, language=options.language)
         remember(workspace, conversion, loaded(state, sources, age, options), number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
 

@@ -16,7 +16,9 @@ from caseweave.plan.cells import FieldReader
 from caseweave.plan.queries import answers_in, is_queries
 from caseweave.quality.annotate import CLOSED, NEW, PROPOSED, UPDATED
 from caseweave.quality.annotate.marks import is_address, split
+from caseweave.quality.speech import Speech, confirming_words
 from caseweave.run.convert import Conversion
+from caseweave.run.language import ENGLISH_VOICE, Voice, voice_of
 from caseweave.run.reports import identified
 from caseweave.run.workspace import Workspace, write_json
 from caseweave.spec.models import Field, Study
@@ -24,8 +26,6 @@ from caseweave.values.grid import Grid, GridColumn, Source
 from caseweave.values.types import Missing
 
 ASKED = ("error", "warning")
-_CONFIRMED = re.compile(r"confirmed\s*:\s*\S.*", re.IGNORECASE | re.DOTALL)
-_UNREASONED = re.compile(r"confirmed\b[\s:.]*", re.IGNORECASE)
 Cell = tuple[str, str, str]  # source, tab, address
 
 
@@ -79,24 +79,28 @@ def file_stem(path: str) -> str:
 
 
 def ask(
-    make: Callable[[Sequence[Source]], Conversion], sources: Sequence[Source], workspace: Workspace
+    make: Callable[[Sequence[Source]], Conversion],
+    sources: Sequence[Source],
+    workspace: Workspace,
+    language: str = "",
 ) -> tuple[Conversion, Asked]:
     """Convert sources with the answers that came back in them, and those that were given before.
 
     A missing code given as answer is put in its cell and everything is converted again; a confirmed warning becomes a
-    message. Arguments: `make` converts sources. Raises what it raises.
+    message. Arguments: `make` converts sources; `language` that is asked for, "" for that of each template. Raises what
+    `make` raises.
     """
     known = read_queries(workspace)
     given = {name: text for one in sources for grid in one.grids if is_queries(grid) for name, text in
              answers_in(grid).items()}  # fmt: skip
     conversion = make(sources)
-    judged = _judge_all(conversion, sources, known, given)
+    judged = _judge_all(conversion, sources, known, given, language)
     entries = {(one.source, one.tab, one.cell): one.answer for one in judged if one.decision == "entered"}
     entered = {one.id: one for one in judged if one.decision == "entered"}
     if entries:
         sources = _enter(sources, entries)
         conversion = make(sources)
-        judged = _judge_all(conversion, sources, known, given)
+        judged = _judge_all(conversion, sources, known, given, language)
     records = {one.id: one for one in judged}
     for name, one in entered.items():
         # a code that didn't help leaves its query open
@@ -131,15 +135,23 @@ def _path(workspace: Workspace) -> Path:
 
 
 def _judge_all(
-    conversion: Conversion, sources: Sequence[Source], known: Mapping[str, Record], given: Mapping[str, str]
+    conversion: Conversion,
+    sources: Sequence[Source],
+    known: Mapping[str, Record],
+    given: Mapping[str, str],
+    language: str,
 ) -> list[Record]:
     by_alias = {one.alias: one for one in sources}
+    voices = {one.alias: voice_of([one], conversion.study, language) for one in sources}
     patients = _typed_ids(conversion)
     return [
-        _judge(conversion, by_alias.get(one.source), name, one, known.get(name), given, patients.get(one.subject, ""))
+        _judge(
+            conversion, by_alias.get(one.source), name, one, known.get(name), given, patients.get(one.subject, ""),
+            voices.get(one.source, ENGLISH_VOICE),
+        )
         for name, one in identified(conversion)
         if one.severity in ASKED
-    ]
+    ]  # fmt: skip
 
 
 def _judge(
@@ -150,11 +162,13 @@ def _judge(
     before: Record | None,
     given: Mapping[str, str],
     patient: str,
+    voice: Voice,
 ) -> Record:
     """A finding as a query: what was answered to it, and what that makes of it."""
     tabs = conversion.layout.tabs.get((one.source, one.sheet), [])
     tab = tabs[0] if len(tabs) == 1 else ""
-    said = f"{label}: {one.message}" if (label := _label(conversion.study, one)) else one.message
+    speech, message = voice.speech, voice.message(one)
+    said = f"{label}: {message}" if (label := _label(conversion.study, one, speech)) else message
     in_sheet = bool(tab and is_address(one.cell))
     held = _held(source, tab, one.cell) if source and in_sheet else one.found
     answer = given.get(name, before.answer if before else "")
@@ -172,21 +186,34 @@ def _judge(
         same = before is not None and before.found == record.found and not before.answer
         kept = before.status if before and same and before.status in (NEW, UPDATED) else UPDATED if before else NEW
         return replace(record, status=kept)
-    if _CONFIRMED.fullmatch(answer):
+    confirmed, reason = confirmation(answer)
+    if confirmed and reason:
         if one.severity == "warning":
             return replace(record, status=CLOSED, decision="confirmed")
-        return replace(record, status=UPDATED, message=f"{said} An error can't be confirmed: correct the cell.")
-    if _UNREASONED.fullmatch(answer):
-        return replace(record, status=UPDATED, message=f"{said} Answer `confirmed:` with the reason.")
+        return replace(record, status=UPDATED, message=f"{said} {speech('not_confirmable')}")
+    if confirmed:
+        return replace(record, status=UPDATED, message=f"{said} {speech('reason_wanted')}")
     if record.cell and _is_missing_code(conversion, one, answer):
         return replace(record, status=UPDATED, decision="entered")
     return replace(record, status=PROPOSED)
 
 
-def _label(study: Study, one: Finding) -> str:
+def confirmation(answer: str) -> tuple[bool, bool]:
+    """Whether an answer says that the value is right, in any language, and whether it says why.
+
+    >>> confirmation("Confirmed: weighed twice"), confirmation("confirmado"), confirmation("confirmed by phone")
+    ((True, True), (True, False), (False, False))
+    """
+    word, colon, reason = answer.partition(":")
+    if word.strip(" .").casefold() not in confirming_words():
+        return False, False
+    return True, bool(colon and reason.strip(" .:"))
+
+
+def _label(study: Study, one: Finding, speech: Speech) -> str:
     """What the column of a finding is called; "" where it is about none."""
     found = study.sheet(one.sheet).fields.get(one.field) if one.sheet in study.sheet_keys else None
-    return (found.label.get("en") or found.column or found.name) if found else ""
+    return speech.text(found.label, found.column or found.name) if found else ""
 
 
 def _is_missing_code(conversion: Conversion, one: Finding, answer: str) -> bool:

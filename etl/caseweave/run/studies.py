@@ -41,11 +41,12 @@ class StudyLine:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a template's hidden sheet says: which study it was made from, and which version."""
+    """What a template's hidden sheet says: which study it was made from, which version and in which language."""
 
     source: str
     study: str
     version: str
+    language: str = "en"
 
 
 def describe_studies(studies: Sequence[Path] = ()) -> list[StudyLine]:
@@ -100,7 +101,8 @@ def stamps(sources: Sequence[Source]) -> list[Stamp]:
         for grid in source.grids:
             entries = _entries(grid) if grid.name == STAMP_SHEET else {}
             if entries.get("study"):
-                found.append(Stamp(source.alias, entries["study"], entries.get("version", "")))
+                language = entries.get("language", "en")
+                found.append(Stamp(source.alias, entries["study"], entries.get("version", ""), language))
     return found
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.unit.quality.planted import PLANTED, planted_form
 
 from caseweave.identity.keyfile import temporary_key
 from caseweave.issues import Finding
+from caseweave.plan.queries import QUERY_HEADS
 from caseweave.quality.report import Measures, measure, page
-from caseweave.quality.report.measure import MOST_SITES, OTHERS, Share, _sites
-from caseweave.quality.report.words import bar, heat, tag
+from caseweave.quality.report.cases import BLANK
+from caseweave.quality.report.distributions import FEWEST, _codes, _steps, identifying
+from caseweave.quality.report.measure import MOST_SITES, OTHERS, _sites
+from caseweave.quality.report.pieces import bar, heat, tag
+from caseweave.quality.report.shares import Share
+from caseweave.quality.speech import languages
 from caseweave.run.check import check
 from caseweave.run.convert import Conversion, convert
 from caseweave.run.handback import report_page
@@ -23,6 +30,7 @@ from caseweave.run.queries import Asked
 from caseweave.run.workspace import Workspace
 from caseweave.sources import read_sources
 from caseweave.spec.loader import load_study
+from caseweave.spec.phrases import phrases
 from caseweave.terms import open_terms
 from caseweave.terms.presence import presence
 
@@ -125,7 +133,7 @@ def test_texts_are_escaped(conversion: Conversion, measures: Measures) -> None:
 
 def test_shares_and_bars() -> None:
     assert [Share(*one).percent for one in ((0, 0), (0, 5), (1, 1000), (999, 1000), (5, 5))] == [None, 0, 1, 99, 100]
-    assert "nothing to fill" in heat(Share(0, 0)) and ">50%<" in heat(Share(1, 2))
+    assert "none" in heat(Share(0, 0)) and ">50%<" in heat(Share(1, 2))
     assert bar([(0, "#000"), (0, "#fff")]).count("<rect") == 0
 
 
@@ -133,3 +141,77 @@ def test_many_sites_are_put_together() -> None:
     names, which = _sites([f"S{n:02d}" for n in range(30)] + ["S01"] * 5)
     assert names[-1] == OTHERS and len(names) == MOST_SITES + 1
     assert which.max() == MOST_SITES and _sites([])[0] == [""]
+
+
+def test_cases_tell_sheet_and_field(measures: Measures) -> None:
+    shares = [one.required.percent for one in measures.patients]
+    assert len(measures.cases) == sum(one != 100 for one in shares) and sum(measures.spread) == 24
+    first = measures.cases[0]
+    assert min(one for one in shares if one is not None) == 89 and BLANK in first.states
+    for case in measures.cases:
+        # a blank that is named is one of those that are counted
+        assert case.states.count(BLANK) <= sum(share.whole - share.part for share in case.sheets)
+        assert case.states.count(BLANK) > 0 and len(case.states) == len(measures.fields_asked)
+    assert "Date of birth" in measures.fields_asked and "Comments" not in measures.fields_asked
+
+
+def test_distributions_let_nobody_be_read_off(measures: Measures) -> None:
+    assert len(measures.charts) <= 18 and {one.kind for one in measures.charts} == {"codes", "steps"}
+    for chart in measures.charts:
+        assert all(count == 0 or count >= FEWEST for _, count in chart.bars), chart
+    shown = {one.label for one in measures.charts}
+    assert "Sex at birth" in shown and not shown & {"Date of birth", "Patient ID", "Date of death", "Comments"}
+    assert ("demographics", "birth_date") in identifying(load_study("breast"))
+    (side,) = [one for one in measures.charts if one.label == "Side"]
+    assert dict(side.bars) == {"Left": 16, "Right": 15}
+
+
+def test_rare_values_are_put_together_so_that_none_is_told_by_the_sum() -> None:
+    many = [(n, "left") for n in range(20)] + [(n, "right") for n in range(20, 30)]
+    who, names = (list(one) for one in zip(*many, (30, "both"), strict=True))
+    # one alone would be told by the sum, so the next smallest goes with it
+    assert _codes(np.array(who), names) == (("left", 20), ("", 11))
+    assert _codes(np.array([1, 2, 3]), ["a", "a", "b"]) == ()
+    assert _codes(np.array([1] * 9), ["a"] * 9) == ()  # nine rows of one patient
+
+
+def test_a_histogram_is_open_at_its_ends() -> None:
+    ages = np.array([float(n) for n in range(40, 80)] * 3 + [12.0, 104.0])
+    bars = _steps(np.arange(len(ages)), ages, True)
+    assert bars[0][0].startswith("<") and bars[-1][0].startswith("≥")
+    assert "12" not in [label for label, _ in bars] and "104" not in [label for label, _ in bars]
+    assert sum(count for _, count in bars) == len(ages) and min(count for _, count in bars) >= FEWEST
+    # many rows of few patients aren't many patients
+    assert _steps(np.zeros(100, dtype=np.int64), np.arange(100.0), True) == ()
+    lonely = np.array([1.0] * 8 + [50.0] + [100.0] * 8)
+    assert all(count == 0 or count >= FEWEST for _, count in _steps(np.arange(17), lonely, True))
+
+
+def test_the_page_speaks_the_language(conversion: Conversion) -> None:
+    html = report_page(conversion, Asked({}, []), language="es")
+    assert '<html lang="es">' in html and "Cáncer de mama" in html
+    assert "Pacientes que hay que revisar primero" in html and "Este campo debe rellenarse." in html
+    assert "Una localización metastásica exige la extensión metastásica." in html
+    for english in ("Where to look", "This field must be filled", "Patients that", "others", "Completeness"):
+        assert english not in html, english
+
+
+def test_every_language_says_everything() -> None:
+    for section in ("words", "nouns", "severities", "statuses"):
+        for key, texts in phrases("report.yaml", section).items():
+            assert set(texts) >= set(languages()), (section, key)
+            marks = {language: sorted(re.findall(r"{\w+}", text)) for language, text in texts.items()}
+            assert len({tuple(one) for one in marks.values()}) == 1, (section, key)
+    assert set(QUERY_HEADS) == set(languages())
+
+
+def test_many_patients_make_a_page_of_bounded_size(measures: Measures, conversion: Conversion) -> None:
+    html = [
+        page(
+            dataclasses.replace(measures, patients=measures.patients * times, cases=measures.cases),
+            conversion.balance, [("source-1", 1)] * times, concepts={"codes": 0, "standard": 0}, queries={},
+            made="now", checked=True,
+        )
+        for times in (40, 1000)
+    ]  # fmt: skip
+    assert abs(len(html[1]) - len(html[0])) < 1000 and len(html[1]) < 250_000

@@ -18,6 +18,7 @@ from caseweave.quality.annotate.marks import MOST_COMMENTS, Mark, Query, Unpatch
 from caseweave.quality.annotate.parts import MAIN, STRICT_MAIN, Package, child, local, parse, write
 from caseweave.quality.annotate.querysheet import query_sheet
 from caseweave.quality.annotate.styles import EMPTY, Styles
+from caseweave.quality.speech import ENGLISH, Speech
 
 _MISFITS = (LookupError, ValueError, StopIteration, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _RANK = {severity: n for n, severity in enumerate(SEVERITIES)}
@@ -29,13 +30,15 @@ def annotate(
     queries: Sequence[Query],
     entries: Mapping[tuple[str, str], str] | None = None,
     old: str = "",
+    speech: Speech = ENGLISH,
 ) -> bytes:
     """Mark cells of a workbook, and list queries in a sheet of their own.
 
     >>> annotate(Path("form.xlsx").read_bytes(), [Mark("Visits", "C7", "error", "No such day.")], [])  # doctest: +SKIP
 
     Arguments: `entries`, texts to be entered in cells, by tab and address; `old`, the name of the sheet of queries that
-    the workbook has from an earlier time. Marks and comments of an earlier time are taken out.
+    the workbook has from an earlier time; `speech`, the language of that sheet. Marks and comments of an earlier time
+    are taken out.
 
     Raises Unpatchable for a workbook whose parts don't fit together.
     """
@@ -47,7 +50,7 @@ def annotate(
         try:
             book = _Book(Package(archive))
             book.mark(marks, entries or {}, old)
-            book.ask(queries, old)
+            book.ask(queries, old, speech)
             return book.close()
         except _MISFITS as error:
             raise Unpatchable("its parts don't fit together") from error
@@ -126,9 +129,9 @@ class _Book:
         self.package.add(drawing, "vmlDrawing", edit_drawing(DRAWING, shown, gone))
         return add_legacy_drawing(xml, self.package.relate(part, "vmlDrawing", drawing))
 
-    def ask(self, queries: Sequence[Query], old: str) -> None:
+    def ask(self, queries: Sequence[Query], old: str, speech: Speech) -> None:
         """Write the sheet of queries, in the place of the earlier one or as the last tab."""
-        xml = query_sheet(queries, dict.fromkeys(self.tabs, True), self.styles)
+        xml = query_sheet(queries, dict.fromkeys(self.tabs, True), self.styles, speech)
         if old in self.tabs:
             part = self.tabs[old]
             self.package.changed[part] = (

@@ -5,36 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from caseweave.plan.queries import QUERY_COLUMNS
+from caseweave.plan.queries import QUERY_COLUMNS, QUERY_HEADS
 from caseweave.quality.annotate.marks import CLOSED, COLOURS, Query, cell_text
 from caseweave.quality.annotate.parts import MAIN
 from caseweave.quality.annotate.styles import Styles
+from caseweave.quality.speech import ENGLISH, Speech
 from caseweave.values.grid import cell_address, column_letters
 
 WIDTHS = {"id": 19, "sheet": 16, "cell": 8, "patient": 14, "rule": 20, "found": 20, "expected": 28, "message": 48,
           "status": 13, "Answer": 40}  # fmt: skip
 LINE, MOST_LINES = 15, 12
-HELP = (
-    "Correct the cell itself, or answer here: a missing code of the study, or, for a warning, "
-    "confirmed: and the reason why the value is right."
-)
 
 
-def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styles) -> bytes:
+def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styles, speech: Speech = ENGLISH) -> bytes:
     """The sheet's XML.
 
-    Arguments: `tabs` are the workbook's; a query about another tab, or about no cell, has no link.
+    Arguments: `tabs` are the workbook's; a query about another tab, or about no cell, has no link; `speech`, the
+    language of heads, states and help.
     """
     head = styles.plain(font="bold", colour="FFE5E7EB")
     text = styles.plain()
     answer = styles.plain(colour="FFFFFBE6", quoted=False)
     link = {one: styles.plain(font="link", colour=colour) for one, colour in COLOURS.items()}
     done = styles.plain(font="link")
-    rows = [_row(0, [(name, head) for name in QUERY_COLUMNS])]
+    heads = QUERY_HEADS.get(speech.language, QUERY_COLUMNS)
+    title, about = quoteattr(speech("answer_title")), quoteattr(speech("answer_help"))
+    rows = [_row(0, [(name, head) for name in heads])]
     links = []
     for number, one in enumerate(queries, start=1):
         place = done if one.status == CLOSED else link[one.severity]
-        said = (one.id, one.sheet, one.cell, one.patient, one.rule, one.found, one.expected, one.message, one.status)
+        said = (one.id, one.sheet, one.cell, one.patient, one.rule, one.found, one.expected, one.message,
+                speech.status(one.status))  # fmt: skip
         used = [place if name == "cell" and one.cell else text for name in QUERY_COLUMNS[:-1]]
         rows.append(_row(number, [*zip(said, used, strict=True), (one.answer, answer)]))
         if one.cell and one.sheet in tabs:
@@ -51,8 +52,8 @@ def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styl
         '<sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
         f"</sheetView></sheetViews><cols>{widths}</cols><sheetData>{''.join(rows)}</sheetData>"
         f'<autoFilter ref="A1:{last}{end}"/>'
-        '<dataValidations count="1"><dataValidation allowBlank="1" showInputMessage="1" promptTitle="Answer" '
-        f'prompt={quoteattr(HELP)} sqref="{last}2:{last}{end}"/></dataValidations>'
+        '<dataValidations count="1"><dataValidation allowBlank="1" showInputMessage="1" '
+        f'promptTitle={title} prompt={about} sqref="{last}2:{last}{end}"/></dataValidations>'
         f"{'<hyperlinks>' + ''.join(links) + '</hyperlinks>' if links else ''}"
         '<pageSetup orientation="landscape" fitToHeight="0"/></worksheet>'
     ).encode()

@@ -13,28 +13,17 @@ from caseweave.issues import SEVERITIES, Finding, Severity
 from caseweave.plan.apply import Applied
 from caseweave.plan.conditions import holds
 from caseweave.plan.sheets import SheetFacts
+from caseweave.quality.report.cases import Asked, Case, worst_cases
+from caseweave.quality.report.distributions import Chart, charts
+from caseweave.quality.report.shares import Share
+from caseweave.quality.speech import ENGLISH, Speech
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.models import Field, Study
+from caseweave.spec.phrases import Texts
 
 MOST_SITES = 10
 OTHERS = "others"
 Counts = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """So many of so many."""
-
-    part: int
-    whole: int
-
-    @property
-    def percent(self) -> int | None:
-        """Rounded, but 100 and 0 only where it is all or nothing; None of nothing."""
-        if not self.whole:
-            return None
-        exact = 100 * self.part / self.whole
-        return min(99, max(1, round(exact))) if 0 < self.part < self.whole else round(exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +57,7 @@ class SheetShares:
 class Patient:
     """A patient and what is to be done: `places` gives rule, sheet, cell, field and severity of each finding.
 
-    Arguments: `rows` is how many rows there are in each sheet.
+    Arguments: `rows` is how many rows there are in each sheet; the field of a place goes by its label.
     """
 
     pseudonym: str
@@ -94,11 +83,36 @@ class RuleCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Criterion:
+    """A criterion of inclusion or exclusion: how many patients break it, and of how many it can't be told."""
+
+    rule: str
+    message: str
+    broken: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Who belongs to the study: patients by verdict, the criteria, and those who don't belong or can't be judged.
+
+    Arguments: `verdicts` of all patients, "included", "excluded" or "undecided"; `patients` gives pseudonym, site,
+    verdict and the criteria that decided, the excluded first.
+    """
+
+    verdicts: Mapping[str, int]
+    criteria: tuple[Criterion, ...]
+    patients: tuple[tuple[str, str, str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Measures:
     """Everything that the report tells.
 
-    Arguments: `patients` come worst first; `unmapped` gives sheet, field, number of different values and of cells;
-    `timepoints` gives, per sheet, how many patients have 0, 1, 2, 3 or more rows.
+    Arguments: `patients` come worst first; `cases` are the least complete, `fields_asked` the required fields that some
+    of them leave blank; `spread`, how many patients have so many tenths of their required cells filled; `unmapped`
+    gives sheet, field, number of different values and of cells; `timepoints` gives, per sheet, how many patients have
+    0, 1, 2, 3 or more rows; `inclusion` is None where the study has no criteria.
     """
 
     study: str
@@ -108,45 +122,81 @@ class Measures:
     site_patients: tuple[int, ...]
     sheets: tuple[SheetShares, ...]
     patients: tuple[Patient, ...]
+    cases: tuple[Case, ...]
+    fields_asked: tuple[str, ...]
+    spread: tuple[int, ...]
     rules: tuple[RuleCount, ...]
     severities: Mapping[str, int]
     nobody: int
+    charts: tuple[Chart, ...]
     unmapped: tuple[tuple[str, str, int, int], ...]
     timepoints: tuple[tuple[str, tuple[int, ...]], ...]
+    inclusion: Inclusion | None = None
 
 
-def measure(study: Study, applied: Applied, presence: Presence, language: str = "en") -> Measures:
+def measure(
+    study: Study,
+    applied: Applied,
+    presence: Presence,
+    speech: Speech = ENGLISH,
+    messages: Mapping[str, Texts] | None = None,
+) -> Measures:
     """Measure what a study's sources hold.
 
-    Arguments: `applied` is the study applied to them; `language` of titles and labels, where the study has it.
+    Arguments: `applied` is the study applied to them; `speech`, the language of titles and labels, where the study has
+    it; `messages` of the study's rules, by rule and language.
     """
     size = len(applied.subjects.names)
     names, site_of = _sites(applied.subjects.sites)
-    expected, filled = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    sheets, rows = [], []
+    sheets, asked, rows = [], [], []
     for key, facts in applied.sheets.items():
-        sheets.append(_sheet(study, key, facts, site_of, len(names), presence, language, expected, filled))
+        one, wanted = _sheet(study, key, facts, site_of, len(names), presence, speech, size)
+        sheets.append(one)
+        asked.append(wanted)
         inside = facts.rows.subjects[facts.rows.subjects >= 0]
         rows.append(np.bincount(inside, minlength=size) if size else np.zeros(0, dtype=np.int64))
+    expected, filled = (sum((getattr(one, part) for one in asked), np.zeros(size, int)) for part in ("whole", "part"))
     shares = [Share(int(part), int(whole)) for part, whole in zip(filled, expected, strict=True)]
-    patients = _patients(applied, [names[n] for n in site_of], shares, rows)
+    sites = [names[n] for n in site_of]
+    cases, fields_asked = worst_cases(applied.subjects.names, sites, asked)
+    tenths = [min(one.percent // 10, 10) for one in shares if one.percent is not None]
     return Measures(
         study=study.name,
-        title=study.title.get(language) or study.title.get("en") or study.name,
+        title=speech.text(study.title, study.name),
         version=study.version,
         site_names=tuple(names),
         site_patients=tuple(np.bincount(site_of, minlength=len(names)).tolist()) if size else (0,) * len(names),
         sheets=tuple(sheets),
-        patients=tuple(patients),
-        rules=tuple(_rules(applied.findings)),
+        patients=tuple(_patients(applied, sites, shares, rows, _Labels(study, speech))),
+        cases=cases,
+        fields_asked=fields_asked,
+        spread=tuple(np.bincount(np.array(tenths, dtype=np.int64), minlength=11).tolist()),
+        rules=tuple(_rules(applied.findings, speech, messages or {})),
         severities={one: sum(f.severity == one for f in applied.findings) for one in SEVERITIES},
         nobody=sum(not one.subject and one.severity != "message" for one in applied.findings),
+        charts=tuple(charts(study, applied.sheets, speech)),
         unmapped=tuple(_unmapped(applied.findings)),
         timepoints=tuple(
             (sheet.title, tuple(np.bincount(np.minimum(count, 3), minlength=4).tolist()))
             for sheet, count in zip(sheets, rows, strict=True)
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """How people call sheets and fields."""
+
+    study: Study
+    speech: Speech
+
+    def sheet(self, key: str) -> str:
+        found = self.study.sheet(key) if key in self.study.sheet_keys else None
+        return self.speech.text(found.title, found.name or key) if found else key
+
+    def field(self, sheet: str, name: str) -> str:
+        found = self.study.sheet(sheet).fields.get(name) if sheet in self.study.sheet_keys else None
+        return label_of(found, self.speech) if found else name
 
 
 def _sites(sites: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
@@ -164,16 +214,16 @@ def _sheet(
     site_of: NDArray[np.int64],
     sites: int,
     presence: Presence,
-    language: str,
-    expected: Counts,
-    filled: Counts,
-) -> SheetShares:
+    speech: Speech,
+    size: int,
+) -> tuple[SheetShares, Asked]:
     sheet = study.sheet(key)
     inside = facts.rows.subjects >= 0
     who = facts.rows.subjects[inside]
     where = site_of[who]
     shares, unused = [], 0
     wholes, parts = np.zeros(sites, dtype=np.int64), np.zeros(sites, dtype=np.int64)
+    asked = Asked(np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64))
     for name, one in sheet.fields.items():
         if one.ignore or name not in facts.columns:
             continue
@@ -185,26 +235,31 @@ def _sheet(
         whole, part = (np.bincount(where[mask], minlength=sites) for mask in (must, there))
         if one.required:
             wholes, parts = wholes + whole, parts + part
-            expected += np.bincount(who[must], minlength=len(expected))
-            filled += np.bincount(who[there], minlength=len(filled))
+            asked.add(label_of(one, speech), *(np.bincount(who[mask], minlength=size) for mask in (must, there)))
         if not part.sum() and not (one.required and whole.sum()):
             unused += 1
             continue
-        shares.append(_shares(one, language, whole, part))
-    title = sheet.title.get(language) or sheet.name or key
+        shares.append(_shares(one, speech, whole, part))
     by_site = tuple(Share(int(a), int(b)) for a, b in zip(parts, wholes, strict=True))
     whole_sheet = Share(int(parts.sum()), int(wholes.sum()))
-    return SheetShares(key, title, int(inside.sum()), whole_sheet, by_site, tuple(shares), unused)
+    title = speech.text(sheet.title, sheet.name or key)
+    return SheetShares(key, title, int(inside.sum()), whole_sheet, by_site, tuple(shares), unused), asked
 
 
-def _shares(one: Field, language: str, whole: Counts, part: Counts) -> FieldShares:
-    label = one.label.get(language) or one.column or one.name
-    label = label.replace("$i", one.repeat_index)
+def label_of(one: Field, speech: Speech) -> str:
+    """What a field is called on the form."""
+    return speech.text(one.label, one.column or one.name).replace("$i", one.repeat_index)
+
+
+def _shares(one: Field, speech: Speech, whole: Counts, part: Counts) -> FieldShares:
     by_site = tuple(Share(int(a), int(b)) for a, b in zip(part, whole, strict=True))
-    return FieldShares(one.name, label, bool(one.required), Share(int(part.sum()), int(whole.sum())), by_site)
+    whole_field = Share(int(part.sum()), int(whole.sum()))
+    return FieldShares(one.name, label_of(one, speech), bool(one.required), whole_field, by_site)
 
 
-def _patients(applied: Applied, sites: Sequence[str], shares: Sequence[Share], rows: Sequence[Counts]) -> list[Patient]:
+def _patients(
+    applied: Applied, sites: Sequence[str], shares: Sequence[Share], rows: Sequence[Counts], labels: _Labels
+) -> list[Patient]:
     told: dict[str, list[Finding]] = defaultdict(list)
     for one in applied.findings:
         told[one.subject].append(one)
@@ -212,23 +267,26 @@ def _patients(applied: Applied, sites: Sequence[str], shares: Sequence[Share], r
     for number, name in enumerate(applied.subjects.names):
         counts = Counter(one.severity for one in told.get(name, ()))
         mine = sorted(told.get(name, ()), key=lambda one: (SEVERITIES.index(one.severity), one.sheet))
-        places = tuple((one.rule, one.sheet, one.cell, one.field, one.severity) for one in mine)
+        places = tuple(
+            (one.rule, labels.sheet(one.sheet), one.cell, labels.field(one.sheet, one.field), one.severity)
+            for one in mine
+        )
         there = tuple(int(one[number]) for one in rows)
         severities = (counts["error"], counts["warning"], counts["message"])
         found.append(Patient(name, sites[number], *severities, shares[number], there, places))
     return sorted(found, key=lambda one: (-one.errors, -one.warnings, one.required.percent or 0, one.pseudonym))
 
 
-def _rules(findings: Iterable[Finding]) -> list[RuleCount]:
+def _rules(findings: Iterable[Finding], speech: Speech, texts: Mapping[str, Texts]) -> list[RuleCount]:
     groups: dict[tuple[str, Severity], list[Finding]] = defaultdict(list)
     for one in findings:
         groups[one.rule, one.severity].append(one)
     counts = []
     for (rule, severity), mine in groups.items():
         fields = tuple(name for name, _ in Counter(one.field for one in mine if one.field).most_common())
-        messages = Counter(one.message for one in mine)
+        messages = Counter(speech.message(one, texts) for one in mine)
         (said, _), others = messages.most_common(1)[0], len(messages) - 1
-        said += f" (and {others} more like it)" if others else ""
+        said += f" ({speech('more_like_it', count=others)})" if others else ""
         patients = len({one.subject for one in mine if one.subject})
         counts.append(RuleCount(rule, severity, len(mine), patients, fields, said))
     return sorted(counts, key=lambda one: (SEVERITIES.index(one.severity), -one.count, one.rule))
