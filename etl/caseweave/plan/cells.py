@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +14,15 @@ import numpy as np
 
 from caseweave.issues import Finding, Severity
 from caseweave.plan.facts import Indices, Mask, SlotColumn
+from caseweave.plan.spellings import clean as clean
+from caseweave.plan.spellings import listing, lookup, nearest
 from caseweave.plan.tables import Table
 from caseweave.plan.variants import once_per_combination
 from caseweave.spec.models import Field, Study
-from caseweave.spec.valueset import ValueSet
 from caseweave.values.dates import DateRules, Precision, parse_date
 from caseweave.values.grid import RawCell
 from caseweave.values.numbers import NumberRules, likely_number, parse_number
-from caseweave.values.problems import Problem, plain
+from caseweave.values.problems import Problem
 from caseweave.values.types import CellError, Code, Integer, Missing, Quantity, Text, Value
 from caseweave.values.units import convert, normal_unit
 
@@ -48,17 +48,6 @@ class Noted:
 
 
 Outcome = Value | Problem | Noted | None
-
-
-def clean(raw: RawCell) -> str:
-    """What was typed as text, spaces tidied; whole floats without their point.
-
-    >>> clean(" a\\u00a0 b "), clean(7.0)
-    ('a b', '7')
-    """
-    if isinstance(raw, float) and raw.is_integer():
-        raw = int(raw)
-    return plain(str(raw))
 
 
 @dataclass
@@ -95,7 +84,7 @@ class FieldReader:
         self.numbers = replace(self.field.numbers or self.study.numbers, integer=whole)
         if self.field.type == "code":
             assert self.field.valueset is not None
-            self.lookup = _lookup(self.field.valueset)
+            self.lookup = lookup(self.field.valueset)
 
     def outcome(self, raw: RawCell, unit: RawCell = None) -> Outcome:
         """One cell as a value, a problem, or None where it is blank."""
@@ -128,13 +117,12 @@ class FieldReader:
         text = clean(raw)
         found = self.lookup.get(text.casefold())
         if found is None:
-            near = difflib.get_close_matches(text.casefold(), self.lookup, n=3, cutoff=0.6)
             assert self.field.valueset is not None
             return Problem(
                 "not-in-value-set",
                 f"Not in value set {self.field.valueset.name}.",
-                expected=_listing(self.field.valueset),
-                suggestion=" or ".join(near),
+                expected=listing(self.field.valueset),
+                suggestion=" or ".join(nearest(text, self.field.valueset)),
             )
         return found
 
@@ -210,32 +198,17 @@ def _outside(number: Decimal, comparator: str | None, low: Decimal | None, high:
     return below or above
 
 
-def _lookup(valueset: ValueSet) -> dict[str, Value]:
-    """Every way to write a value of a value set, case folded; keys win over labels, labels over aliases."""
-    found: dict[str, Value] = {}
-    for names in ("aliases", "labels", "key"):
-        for one in valueset.values.values():
-            spellings = {"aliases": one.aliases, "labels": tuple(one.label.values()), "key": (one.key,)}[names]
-            found.update({clean(text).casefold(): one.value for text in spellings})
-    return found
-
-
 def _units(field: Field | None, cells: Sequence[RawCell]) -> Sequence[RawCell]:
     """What a column of units holds, as UCUM: a coded one holds the UCUM code of its value set's entry."""
     if field is None or field.valueset is None:
         return cells
-    lookup = _lookup(field.valueset)
+    spelt = lookup(field.valueset)
     found: list[RawCell] = []
     for cell in cells:
-        value = lookup.get(clean(cell).casefold()) if cell is not None else None
+        value = spelt.get(clean(cell).casefold()) if cell is not None else None
         codes = [one.code for one in value.codings if one.system == "UCUM"] if isinstance(value, Code) else []
         found.append(codes[0] if codes else cell)
     return found
-
-
-def _listing(valueset: ValueSet) -> str:
-    keys = list(valueset.values)
-    return ", ".join(keys[:12]) + (f" ... ({len(keys)} values)" if len(keys) > 12 else "")
 
 
 def outcomes_of(reader: FieldReader, table: Table) -> tuple[list[tuple[Outcome, RawCell]], Indices]:

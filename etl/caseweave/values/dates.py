@@ -16,6 +16,8 @@ from caseweave.values.types import CellError, PartialDate
 Precision = Literal["day", "month", "year"]
 _RANK: dict[str, int] = {"year": 0, "month": 1, "day": 2}
 _EARLIEST = 1850
+# of its first 60 days one, 1900-02-29, never was, so that readers differ about them; nobody was treated on one
+_NUMBERS_AS_DATES = frozenset({(1899, 12), (1900, 1), (1900, 2)})
 _EXCEL_EPOCH = datetime.date(1899, 12, 30)
 _LAST_SERIAL = 2958465  # 9999-12-31
 
@@ -51,6 +53,12 @@ _TIME = re.compile(
     r" ?(?:[AaPp]\.?[Mm]\.?)? ?(?:Z|[+-][0-9]{2}:?[0-9]{2})?\Z"
 )
 _NUMERIC = re.compile(r"([0-9]{1,4})([./ -]) ?([0-9]{1,2})\2 ?([0-9]{1,4})\.?")
+# other ways of writing, for suggestions: digits in a row, a day or month 00 that nobody knows, month and year
+_LOOKALIKES = str.maketrans("OoIl\u2010\u2011\u2012\u2013\u2014\u2212\uff0d", "0011-------")
+_COMPACT = re.compile(r"(?P<year>(?:19|20)[0-9]{2})(?P<month>0[1-9]|1[0-2])(?P<day>[0-3][0-9])?")
+_UNKNOWN = re.compile(r"(?P<year>[0-9]{4})(?:-(?P<month>0?[1-9]|1[0-2]))?(?:-00?)+")
+_MONTH_YEAR = re.compile(r"(?P<month>0?[1-9]|1[0-2])[-./](?P<year>(?:19|20)[0-9]{2})")
+_SERIAL = re.compile(r"[1-4][0-9]{4}")
 _ORDERS = {"DMY": (2, 1, 0), "MDY": (2, 0, 1)}  # where year, month and day stand
 
 
@@ -106,6 +114,9 @@ def parse_date(raw: RawCell, rules: DateRules | None = None) -> PartialDate | Pr
     if isinstance(raw, datetime.date):  # a datetime too: the time of day is left out
         if "excel" not in rules.accept:
             return _not_a_date(rules, "It is stored as an Excel date, which this study doesn't accept.")
+        if (raw.year, raw.month) in _NUMBERS_AS_DATES:
+            message = "It may be a small number in the format of a date: Excel counts its days from 1900 on."
+            return Problem("implausible-date", message, rules.expected)
         return _checked(f"{raw.year:04}-{raw.month:02}-{raw.day:02}", rules)
     if isinstance(raw, (int, float)) and not isinstance(raw, bool):
         return _from_number(raw, rules)
@@ -121,10 +132,12 @@ def _from_number(raw: int | float, rules: DateRules) -> PartialDate | Problem:
         if any(len(format_) == len(text) for format_ in compact):
             return _from_text(text, rules)
     if not 0 < raw <= _LAST_SERIAL:
-        return _not_a_date(rules, "It is a number and no date.")
+        return _not_a_date(rules, "It is a number and no date.", _meant(str(raw)))
     serial = (_EXCEL_EPOCH + datetime.timedelta(days=int(raw))).isoformat()
     if "excel-serial" in rules.accept:
         return _checked(serial, rules)
+    if raw >= 100_000 and (meant := _meant(str(raw))):  # as a serial it would lie in the years after 2173
+        return _not_a_date(rules, "It is a number and no date.", meant)
     return Problem(
         "ambiguous-date",
         "It is a bare number; whether it counts days as Excel does isn't declared.",
@@ -151,7 +164,7 @@ def _from_text(text: str, rules: DateRules) -> PartialDate | Problem:
     if len(readings) > 1:
         return _ambiguous(rules, readings)
     if matched:
-        return _not_a_date(rules, "There is no such day.")
+        return _not_a_date(rules, "There is no such day.", _meant(text))
     return _beyond_the_formats(text, rules)
 
 
@@ -167,8 +180,8 @@ def _beyond_the_formats(text: str, rules: DateRules) -> PartialDate | Problem:
     if numbers and len(numbers[1]) <= 2 and len(numbers[4]) <= 2:
         return Problem("ambiguous-date", "A year of two digits can be two years.", rules.expected)
     if numbers and not possible:
-        return _not_a_date(rules, "There is no such day.")
-    return _not_a_date(rules, "It isn't written in a way that this study accepts.", (possible or [_named(text)])[0])
+        return _not_a_date(rules, "There is no such day.", _meant(text))
+    return _not_a_date(rules, "It isn't written in a way that this study accepts.", (possible or [_meant(text)])[0])
 
 
 def _numeric_readings(text: str, order: str) -> list[str]:
@@ -185,6 +198,20 @@ def _numeric_readings(text: str, order: str) -> list[str]:
         return []
     reading = _iso({"year": parts[year], "month": parts[month], "day": parts[day]})
     return [reading] if reading else []
+
+
+def _meant(text: str) -> str:
+    """What a date that is written in another way was meant to be, for a suggestion; "" where that can't be told."""
+    if named := _named(text):
+        return named
+    tidy = text.translate(_LOOKALIKES)
+    for pattern in (_COMPACT, _UNKNOWN, _MONTH_YEAR):
+        if (match := pattern.fullmatch(tidy)) and (reading := _iso(match.groupdict(""))):
+            return reading
+    if _SERIAL.fullmatch(tidy):
+        return (_EXCEL_EPOCH + datetime.timedelta(days=int(tidy))).isoformat()
+    readings = [reading for order in _ORDERS for reading in _numeric_readings(tidy, order)]
+    return " or ".join(dict.fromkeys(readings))
 
 
 def _named(text: str) -> str:

@@ -1,0 +1,3 @@
+from tests.robustness.operators.table import Operator
+
+OPERATORS: tuple[Operator, ...] = ()
