@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 from tests.live.cdm import SHAPES, connected, their_cdm, theirs, versions
-from tests.unit.run.registry import deliver, filled, omop, workbook
+from tests.unit.run.registry import deliver, filled, omop, periods, workbook
 
 from caseweave.cli.app import run
+from caseweave.run.database import OmopServer
 from caseweave.run.transfer import transfer
 from caseweave.run.workspace import Workspace
 from caseweave.targets.omop.server import create_cdm
 
-pytestmark = pytest.mark.live
 # one row each of those of the patients that are ours
 HARM = """
 UPDATE {0}measurement SET value_as_number = 0.5 WHERE measurement_id =
@@ -26,6 +27,8 @@ DELETE FROM {0}observation_period WHERE person_id = (SELECT max(person_id) FROM 
 """
 CHANGED = {"measurement": 1, "person": 1, "condition_occurrence": 1}
 GONE = {"measurement": 1, "observation_period": 1}
+TOLD = [f"Rows of {table} were {what} by others: {n}." for what, found in (("changed", CHANGED), ("deleted", GONE))
+        for table, n in found.items()]  # fmt: skip
 
 
 @pytest.fixture
@@ -33,6 +36,7 @@ def form(tmp_path: Path) -> Path:
     return workbook(tmp_path / "form.xlsx", filled())
 
 
+@pytest.mark.live
 def test_deliver_repairs_rows_on_postgresql(postgres_database: str, tmp_path: Path, form: Path) -> None:
     deliver(tmp_path / "a", form)
     workspace, server = Workspace(tmp_path / "a"), their_cdm(postgres_database)
@@ -69,6 +73,52 @@ def test_deliver_repairs_rows_on_postgresql(postgres_database: str, tmp_path: Pa
     assert transfer(workspace, server, verify=True)["verified"]["changed"] == {}
 
 
+@pytest.mark.live
+def test_a_run_repairs_rows_on_postgresql(postgres_database: str, tmp_path: Path, form: Path) -> None:
+    create_cdm(postgres_database, SHAPES, "cdm")
+    first = deliver(tmp_path / "a", form, omop=OmopServer(postgres_database, "cdm"))
+    wanted, days = omop(tmp_path / "a"), periods(tmp_path / "a")
+    with connected(postgres_database) as cursor:
+        cursor.execute(HARM.format("cdm."))
+    outcome = deliver(tmp_path / "a", form, verify=True)
+    assert outcome.manifest["findings"]["warning"] == len(TOLD)
+    assert all(one in (tmp_path / "a" / "findings.csv").read_text(encoding="utf-8") for one in TOLD)
+    assert (omop(tmp_path / "a"), periods(tmp_path / "a")) == (wanted, days)
+    assert outcome.manifest["omop"] == first.manifest["omop"]
+    stood = versions(postgres_database, "cdm")
+    assert deliver(tmp_path / "a", form, verify=True).manifest["findings"]["warning"] == 0
+    assert versions(postgres_database, "cdm") == stood
+
+
+def test_a_run_repairs_the_embedded_database(tmp_path: Path, form: Path) -> None:
+    first = deliver(tmp_path / "a", form)
+    wanted, days = omop(tmp_path / "a"), periods(tmp_path / "a")
+    with sqlite3.connect(tmp_path / "a" / "omop.sqlite") as connection:
+        connection.executescript(HARM.format(""))
+    assert deliver(tmp_path / "a", form).manifest["findings"]["warning"] == 0
+    assert omop(tmp_path / "a") != wanted
+    outcome = deliver(tmp_path / "a", form, verify=True)
+    assert outcome.manifest["findings"]["warning"] == len(TOLD)
+    assert (omop(tmp_path / "a"), periods(tmp_path / "a")) == (wanted, days)
+    assert outcome.manifest["omop"] == first.manifest["omop"]
+    assert deliver(tmp_path / "a", form, verify=True).manifest["findings"]["warning"] == 0
+
+
+def test_a_correction_and_a_repair_in_one_run(tmp_path: Path, form: Path) -> None:
+    deliver(tmp_path / "a", form)
+    with sqlite3.connect(tmp_path / "a" / "omop.sqlite") as connection:
+        connection.executescript(HARM.format(""))
+    rows = filled()
+    rows["Patients"][4][5] = 12.5
+    rows["Visits"].pop(0)
+    corrected = workbook(tmp_path / "corrected.xlsx", rows)
+    deliver(tmp_path / "a", corrected, verify=True)
+    deliver(tmp_path / "b", corrected)
+    assert omop(tmp_path / "a") == omop(tmp_path / "b")
+    assert periods(tmp_path / "a") == periods(tmp_path / "b")
+
+
+@pytest.mark.live
 def test_the_commands(postgres_database: str, tmp_path: Path, form: Path, capsys: pytest.CaptureFixture[str]) -> None:
     deliver(tmp_path / "a", form)
     create_cdm(postgres_database, SHAPES, "cdm")

@@ -122,6 +122,9 @@ Force: TypeAlias = Annotated[
 ]
 
 
+Verify: TypeAlias = Annotated[
+    bool, typer.Option("--verify", help="Compare the database's rows one by one, and repair what others did to them.")
+]
 Omop: TypeAlias = Annotated[
     str | None,
     typer.Option(

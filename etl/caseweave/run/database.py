@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from caseweave.identity.keyfile import ProjectKey, require_same_key
 from caseweave.run.convert import Conversion, RowsAhead, compare_with
 from caseweave.run.guards import Retraction
+from caseweave.run.repair import repair_rows
 from caseweave.run.workspace import Workspace
 from caseweave.targets.ledger import Difference, Statements
 from caseweave.targets.omop.database import Database
@@ -103,13 +104,17 @@ def open_database(workspace: Workspace, conversion: Conversion, server: OmopServ
 
 @dataclass
 class OmopDelivery:
-    """The rows of a run on their way to the database; a context manager that leaves all as it was unless delivered."""
+    """The rows of a run on their way to the database; a context manager that leaves all as it was unless delivered.
+
+    Arguments: `verify`, whether rows that are there are compared, and written anew where somebody changed them.
+    """
 
     workspace: Workspace
     conversion: Conversion
     stream: str
     scope: Scope
     server: OmopServer | None
+    verify: bool = False
 
     def __post_init__(self) -> None:
         self.opened = ExitStack()
@@ -142,6 +147,8 @@ class OmopDelivery:
 
     def deliver(self) -> tuple[Difference, Counter[str], dict[str, int]]:
         """Write and commit; returns the difference, the rows written and those that are there, by table."""
+        if self.verify:
+            self.conversion.findings.extend(repair_rows(self.database, self.conversion, self.stream, self.scope))
         written = self.ahead.write()
         total = self.database.count()
         self.opened.close()

@@ -62,7 +62,8 @@ class Options:
     that speak for themselves; `password` of protected workbooks; `today`, after which dates lie in the future; `as_of`,
     the age of the sources; `increment`, whether they hold only what is new; `complete`, whether they hold everybody;
     `retract`, "all" to allow a mass retraction; `omop`, a CDM that is written instead of DIR/omop.sqlite, by default
-    the one that earlier runs wrote; `force`, to take older sources after newer ones; `validate`, what is
+    the one that earlier runs wrote; `force`, to take older sources after newer ones; `verify`, to
+    compare the database's rows one by one and to write those anew that somebody changed or deleted; `validate`, what is
     held against FHIR before it is written: "none", "templates" (one resource of each variant) or "all"; `language` of
     report and annotated workbooks, "" for that of the templates.
     """
@@ -79,6 +80,7 @@ class Options:
     retract: str = ""
     omop: OmopServer | None = None
     force: bool = False
+    verify: bool = False
     validate: str = "none"
     language: str = ""
 
@@ -158,7 +160,7 @@ def run(
         absent = state.get("subjects", ()) if options.complete else ()
         scope = conversion.scope(increment=options.increment, absent=absent)
         fhir = FhirDelivery(conversion, workspace, options.stream, scope)
-        with OmopDelivery(workspace, conversion, options.stream, scope, server) as omop:
+        with OmopDelivery(workspace, conversion, options.stream, scope, server, options.verify) as omop:
             # a database can hold what another workspace, or one that was lost, delivered
             if options.retract != "all" and (number > 1 or omop.holds_some()):
                 with clock.step("compare"):
