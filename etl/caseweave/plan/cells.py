@@ -48,18 +48,23 @@ class Noted:
 
 
 Outcome = Value | Problem | Noted | None
+# what cells turned out to be, by their type (1, 1.0 and True are equal); and that by the rules for the dates of a field
+Known = dict[tuple[type, RawCell], Outcome]
+DatesRead = dict[tuple[DateRules, str, frozenset[tuple[str, str]]], Known]
 
 
 @dataclass
 class FieldReader:
     """Converts the cells of one field.
 
-    Arguments: `today` is the day after which a date lies in the future.
+    Arguments: `today` is the day after which a date lies in the future; `read` keeps what dates turned out to be, for
+    other fields too: the columns of a form hold much the same days.
     """
 
     study: Study
     field: Field
     today: datetime.date
+    read: DatesRead = dataclasses.field(default_factory=dict)
     missing: Mapping[str, str] = dataclasses.field(init=False)
     parse: Callable[[RawCell, RawCell], Outcome] = dataclasses.field(init=False)
     dates: DateRules = dataclasses.field(init=False)
@@ -79,6 +84,7 @@ class FieldReader:
         }[self.field.type]
         precision = cast(Precision, self.field.precision or "year")
         self.dates = replace(self.field.dates or self.study.dates, precision=precision, today=self.today)
+        self.known = self.read.setdefault((self.dates, self.field.precision, frozenset(self.missing.items())), {})
         # a count that may be typed in another unit is whole only after conversion
         whole = self.field.type == "integer" and not self.field.accept
         self.numbers = replace(self.field.numbers or self.study.numbers, integer=whole)
@@ -90,6 +96,15 @@ class FieldReader:
         """One cell as a value, a problem, or None where it is blank."""
         if raw is None:
             return None
+        if self.field.type != "date":
+            return self.converted(raw, unit)
+        key = (type(raw), raw)
+        if key not in self.known:
+            self.known[key] = self.converted(raw, unit)
+        return self.known[key]
+
+    def converted(self, raw: RawCell, unit: RawCell) -> Outcome:
+        """One cell that holds something as a value, or a problem; None where it is only spaces."""
         if isinstance(raw, CellError):
             return Problem(
                 "cell-error",

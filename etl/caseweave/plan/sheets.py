@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from caseweave.issues import Finding
-from caseweave.plan.cells import Converted, FieldReader, read_field
+from caseweave.plan.cells import Converted, DatesRead, FieldReader, read_field
 from caseweave.plan.conditions import holds
 from caseweave.plan.facts import Mask, SlotColumn
 from caseweave.plan.rows import Keys, Rows, Subjects, canonical, identify, keys_of, occurrences, without_duplicates
@@ -81,6 +81,7 @@ class SheetReader:
     presence: Presence
     today: datetime.date
     findings: list[Finding]
+    dates: DatesRead = field(default_factory=dict)
 
     def read(self, sheet: Sheet) -> SheetFacts:
         """One sheet: its rows by patient, its fields as values."""
@@ -98,7 +99,7 @@ class SheetReader:
             if name != sheet.subject_field and not one.ignore:
                 # a joined field's problems are told where its own sheet is read
                 found: list[Finding] = [] if name in table.joined else self.findings
-                reader = FieldReader(self.study, one, self.today)
+                reader = FieldReader(self.study, one, self.today, self.dates)
                 facts.columns[name] = read_field(reader, table, found, facts.who)
         own = {name: column for name, column in facts.columns.items() if name not in table.joined}
         facts.keys = occurrences(sheet, rows, own)
@@ -107,7 +108,7 @@ class SheetReader:
         return facts
 
     def field(self, one: Field, table: Table, told: list[Finding]) -> Converted:
-        return read_field(FieldReader(self.study, one, self.today), table, told, lambda row: "")
+        return read_field(FieldReader(self.study, one, self.today, self.dates), table, told, lambda row: "")
 
     def field_of(self, sheet: Sheet, name: str) -> Field:
         if name in sheet.fields:
