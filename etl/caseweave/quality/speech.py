@@ -60,7 +60,7 @@ class Speech:
         if self.language == "en":
             return one.message
         said = messages.get(one.rule) or phrases(FILE, "rules").get(one.rule, {})
-        return said.get(self.language) or one.message
+        return said.get(self.language, "").replace("{place}", one.place) or one.message
 
 
 ENGLISH = Speech()

@@ -15,8 +15,9 @@ from caseweave.plan.queries import is_queries
 from caseweave.quality.annotate import CLOSED, PROPOSED, UPDATED, Mark, Query, Unpatchable, annotate, fresh_workbook
 from caseweave.quality.annotate.marks import is_address
 from caseweave.quality.report import measure, page
+from caseweave.quality.rules import rules_of
 from caseweave.run.convert import Conversion
-from caseweave.run.language import Voice, voice_of
+from caseweave.run.language import Voice, speech_to, voices_of
 from caseweave.run.queries import Asked, Record, file_stem, write_queries
 from caseweave.run.workspace import Workspace
 from caseweave.terms.presence import presence
@@ -40,27 +41,28 @@ def hand_back(
     made = report_page(conversion, asked, checked=checked, language=language)
     _write(workspace.root / "report.html", made.encode())
     names = _names(asked.sources)
+    voices = voices_of(asked.sources, conversion.study, language)
     for source in asked.sources:
         stem = file_stem(source.path)
         mine = [one for one in asked.records.values() if one.file == stem]
         if mine and source.kind in (*PATCHED, *FRESH):
-            content, ending = annotated(source, conversion, mine, asked, language)
+            content, ending = annotated(source, conversion, mine, asked, voices[source.alias])
             if content:
                 _write(workspace.private / f"{names[source.alias]}.annotated{ending}", content)
 
 
 def report_page(conversion: Conversion, asked: Asked, *, checked: bool = False, language: str = "") -> str:
     """The report of a conversion as HTML."""
-    voice = voice_of(asked.sources, conversion.study, language)
+    speech = speech_to(asked.sources, language)
     return page(
-        measure(conversion.study, conversion.applied, presence(), voice.speech, voice.messages),
+        measure(conversion.study, conversion.applied, presence(), speech, rules_of(conversion.study)),
         conversion.balance,
         [(one.alias, conversion.rows_of(one.alias)) for one in asked.sources],
         concepts=conversion.concepts(),
         queries=Counter(one.status for one in asked.records.values()),
         made=f"{datetime.date.today().isoformat()}, Caseweave {__version__}",
         checked=checked,
-        speech=voice.speech,
+        speech=speech,
     )
 
 
@@ -74,14 +76,13 @@ def _names(sources: Sequence[Source]) -> dict[str, str]:
 
 
 def annotated(
-    source: Source, conversion: Conversion, records: Sequence[Record], asked: Asked, language: str = ""
+    source: Source, conversion: Conversion, records: Sequence[Record], asked: Asked, voice: Voice
 ) -> tuple[bytes, str]:
     """A source with its problems marked, and the ending of its name; nothing of a protected file, which stays closed.
 
     A file that can't be patched is written anew from what was read of it.
     """
     path = Path(source.path)
-    voice = voice_of([source], conversion.study, language)
     findings = [one for one in conversion.findings if one.source == source.alias]
     if path.is_file() and source.kind in PATCHED:
         content = path.read_bytes()

@@ -29,17 +29,24 @@ class Voice:
 ENGLISH_VOICE = Voice()
 
 
-def voice_of(sources: Sequence[Source], study: Study, chosen: str = "") -> Voice:
+def speech_to(sources: Sequence[Source], chosen: str = "") -> Speech:
     """How to speak to those who filled some sources: in the language of their template if they share one, else English.
 
-    >>> from caseweave.spec.loader import load_study
-    >>> voice_of([], load_study("breast"), "es").speech.counted(2, "row")
+    >>> speech_to([], "es").counted(2, "row")
     '2 filas'
 
     Arguments: `chosen`, a language that was asked for, "" for the template's own.
     """
     found = {chosen} if chosen else {one.language for one in stamps(sources)}
-    language = found.pop() if len(found) == 1 else "en"
-    if language == "en":
-        return ENGLISH_VOICE
-    return Voice(Speech(language), {rule.id: rule.messages for rule in rules_of(study)})
+    return Speech(found.pop()) if len(found) == 1 else ENGLISH
+
+
+def voices_of(sources: Sequence[Source], study: Study, chosen: str = "") -> dict[str, Voice]:
+    """How to speak to those who filled each source, by its alias.
+
+    Arguments: as of `speech_to`.
+    """
+    spoken = {one.alias: speech_to([one], chosen) for one in sources}
+    foreign = any(one != ENGLISH for one in spoken.values())
+    messages = {rule.id: rule.messages for rule in rules_of(study)} if foreign else {}
+    return {alias: Voice(speech, messages) for alias, speech in spoken.items()}

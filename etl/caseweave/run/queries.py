@@ -18,7 +18,7 @@ from caseweave.quality.annotate import CLOSED, NEW, PROPOSED, UPDATED
 from caseweave.quality.annotate.marks import is_address, split
 from caseweave.quality.speech import Speech, confirming_words
 from caseweave.run.convert import Conversion
-from caseweave.run.language import ENGLISH_VOICE, Voice, voice_of
+from caseweave.run.language import ENGLISH_VOICE, Voice, voices_of
 from caseweave.run.reports import identified
 from caseweave.run.workspace import Workspace, write_json
 from caseweave.spec.models import Field, Study
@@ -142,7 +142,7 @@ def _judge_all(
     language: str,
 ) -> list[Record]:
     by_alias = {one.alias: one for one in sources}
-    voices = {one.alias: voice_of([one], conversion.study, language) for one in sources}
+    voices = voices_of(sources, conversion.study, language)
     patients = _typed_ids(conversion)
     return [
         _judge(

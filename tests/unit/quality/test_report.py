@@ -21,7 +21,8 @@ from caseweave.quality.report.distributions import FEWEST, _codes, _steps, ident
 from caseweave.quality.report.measure import MOST_SITES, OTHERS, _sites
 from caseweave.quality.report.pieces import bar, heat, tag
 from caseweave.quality.report.shares import Share
-from caseweave.quality.speech import languages
+from caseweave.quality.rules import read_rules
+from caseweave.quality.speech import Speech, languages
 from caseweave.run.check import check
 from caseweave.run.convert import Conversion, convert
 from caseweave.run.handback import report_page
@@ -215,3 +216,43 @@ def test_many_patients_make_a_page_of_bounded_size(measures: Measures, conversio
         for times in (40, 1000)
     ]  # fmt: skip
     assert abs(len(html[1]) - len(html[0])) < 1000 and len(html[1]) < 250_000
+
+
+CRITERIA = """
+study: breast
+rules:
+  - id: a-woman
+    kind: inclusion
+    sheet: demographics
+    expr: sex_at_birth = "female"
+    message: {en: The patient is a woman., es: La paciente es mujer.}
+  - id: not-spread
+    kind: exclusion
+    sheet: diagnosis
+    expr: clinical_m = "M0"
+    message: {en: The tumour has not spread., es: El tumor no se ha extendido.}
+"""
+
+
+def test_who_belongs_to_the_study(tmp_path: Path, conversion: Conversion) -> None:
+    (tmp_path / "rules.yaml").write_text(CRITERIA, encoding="utf-8")
+    rules = read_rules(tmp_path / "rules.yaml", conversion.study)
+    told = measure(conversion.study, conversion.applied, presence(), Speech("es"), rules)
+    found = told.inclusion
+    assert found is not None and sum(found.verdicts.values()) == 24
+    outside = found.verdicts["excluded"] + found.verdicts["undecided"]
+    assert outside == len(found.patients) > 0
+    for one in found.criteria:
+        named = [verdict for _, _, verdict, why in found.patients if one.rule in why]
+        assert (one.broken, one.open) == (named.count("excluded"), named.count("undecided"))
+    assert found.criteria[1].broken == 23
+    # whose sex nobody could read isn't included
+    unread = {
+        one.subject for one in conversion.findings if (one.field, one.rule) == ("sex_at_birth", "not-in-value-set")
+    }
+    assert unread <= {name for name, *_ in found.patients}
+    assert (found.criteria[0].rule, found.criteria[0].message) == ("a-woman", "La paciente es mujer.")
+    html = page(told, conversion.balance, [], concepts={"codes": 0, "standard": 0}, queries={}, made="now",
+                checked=True, speech=Speech("es"))  # fmt: skip
+    assert "Inclusión" in html and "El tumor no se ha extendido." in html and html.count(next(iter(unread))) >= 2
+    assert "<h2>Inclusion</h2>" not in report_page(conversion, Asked({}, []))

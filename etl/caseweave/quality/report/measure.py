@@ -13,9 +13,12 @@ from caseweave.issues import SEVERITIES, Finding, Severity
 from caseweave.plan.apply import Applied
 from caseweave.plan.conditions import holds
 from caseweave.plan.sheets import SheetFacts
+from caseweave.quality.criteria import eligibility
 from caseweave.quality.report.cases import Asked, Case, worst_cases
 from caseweave.quality.report.distributions import Chart, charts
+from caseweave.quality.report.inclusion import Inclusion, inclusion_of
 from caseweave.quality.report.shares import Share
+from caseweave.quality.rules import Rule
 from caseweave.quality.speech import ENGLISH, Speech
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.models import Field, Study
@@ -83,29 +86,6 @@ class RuleCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Criterion:
-    """A criterion of inclusion or exclusion: how many patients break it, and of how many it can't be told."""
-
-    rule: str
-    message: str
-    broken: int
-    open: int
-
-
-@dataclass(frozen=True, slots=True)
-class Inclusion:
-    """Who belongs to the study: patients by verdict, the criteria, and those who don't belong or can't be judged.
-
-    Arguments: `verdicts` of all patients, "included", "excluded" or "undecided"; `patients` gives pseudonym, site,
-    verdict and the criteria that decided, the excluded first.
-    """
-
-    verdicts: Mapping[str, int]
-    criteria: tuple[Criterion, ...]
-    patients: tuple[tuple[str, str, str, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Measures:
     """Everything that the report tells.
 
@@ -139,14 +119,15 @@ def measure(
     applied: Applied,
     presence: Presence,
     speech: Speech = ENGLISH,
-    messages: Mapping[str, Texts] | None = None,
+    rules: Sequence[Rule] = (),
 ) -> Measures:
     """Measure what a study's sources hold.
 
     Arguments: `applied` is the study applied to them; `speech`, the language of titles and labels, where the study has
-    it; `messages` of the study's rules, by rule and language.
+    it; `rules` of the study, which say what their findings mean and who belongs to it.
     """
     size = len(applied.subjects.names)
+    messages = {rule.id: rule.messages for rule in rules}
     names, site_of = _sites(applied.subjects.sites)
     sheets, asked, rows = [], [], []
     for key, facts in applied.sheets.items():
@@ -171,7 +152,7 @@ def measure(
         cases=cases,
         fields_asked=fields_asked,
         spread=tuple(np.bincount(np.array(tenths, dtype=np.int64), minlength=11).tolist()),
-        rules=tuple(_rules(applied.findings, speech, messages or {})),
+        rules=tuple(_rules(applied.findings, speech, messages)),
         severities={one: sum(f.severity == one for f in applied.findings) for one in SEVERITIES},
         nobody=sum(not one.subject and one.severity != "message" for one in applied.findings),
         charts=tuple(charts(study, applied.sheets, speech)),
@@ -180,6 +161,7 @@ def measure(
             (sheet.title, tuple(np.bincount(np.minimum(count, 3), minlength=4).tolist()))
             for sheet, count in zip(sheets, rows, strict=True)
         ),
+        inclusion=inclusion_of(eligibility(rules, applied.sheets, presence, applied.subjects.sites), rules, speech),
     )
 
 
