@@ -15,7 +15,7 @@ import numpy as np
 from caseweave.issues import Finding, Severity
 from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.spellings import clean as clean
-from caseweave.plan.spellings import listing, lookup, nearest
+from caseweave.plan.spellings import likely_id, listing, lookup, nearest
 from caseweave.plan.tables import Table
 from caseweave.plan.variants import once_per_combination
 from caseweave.spec.models import Field, Study
@@ -122,7 +122,12 @@ class FieldReader:
     def identifier(self, raw: RawCell, unit: RawCell) -> Outcome:
         text = clean(raw)
         if self.field.matches and not re.fullmatch(self.field.matches, text):
-            return Problem("not-an-id", "This is no id of the form that the study uses.", expected=self.field.matches)
+            return Problem(
+                "not-an-id",
+                "This is no id of the form that the study uses.",
+                expected=self.field.matches,
+                suggestion=likely_id(text, self.field.matches),
+            )
         return Text(text)
 
     def text(self, raw: RawCell, unit: RawCell) -> Outcome:

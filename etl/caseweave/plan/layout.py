@@ -12,6 +12,7 @@ import numpy as np
 from caseweave.issues import Finding
 from caseweave.plan.facts import Mask
 from caseweave.plan.queries import is_queries
+from caseweave.plan.rows import no_subject
 from caseweave.plan.tables import Part, Table, TableColumn, concatenate
 from caseweave.spec.models import Field, Sheet, Study
 from caseweave.values.grid import Grid, Source, column_letters
@@ -206,8 +207,26 @@ def _read_part(
         for one in sheet.fields.values()
         if one.name not in columns and not one.ignore
     )
+    layout.findings.extend(_merged(where, grid, rows, set(columns.values())))
     part = Part(source.alias, sheet.key, rows, columns, grid)
     return part, {name: TableColumn(_codes(grid, c)[rows], grid.columns[c].distinct) for name, c in columns.items()}
+
+
+def _merged(where: Mapping[str, str], grid: Grid, rows: np.ndarray, columns: set[int]) -> list[Finding]:
+    """Merged cells among the data: what stood in all but the first is gone, and what the first means is a guess."""
+    data = set(rows.tolist())
+    return [
+        Finding(
+            rule="merged-cells",
+            severity="warning",
+            cell=grid.address(top, left),
+            **where,
+            message="Merged cells hold one value, in the first of them; the others were read as blank.",
+            suggestion="Unmerge them and fill in each.",
+        )
+        for top, left, bottom, right in grid.merged
+        if not data.isdisjoint(range(top, bottom + 1)) and not columns.isdisjoint(range(left, right + 1))
+    ]
 
 
 def _codes(grid: Grid, column: int) -> np.ndarray:
@@ -281,14 +300,6 @@ def _data_rows(layout: Layout, where: Mapping[str, str], grid: Grid, body: int, 
             )
         else:
             layout.rejected["no-subject"] += int(counts[row])
-            layout.findings.append(
-                Finding(
-                    rule="no-subject",
-                    severity="error",
-                    cell=cell,
-                    **where,
-                    message="The row names no patient; it was not loaded.",
-                    suggestion="Fill in the patient's id.",
-                )
-            )
+            # the blank cell is the one to fill in; of a document only what is there has an address
+            layout.findings.append(no_subject(cell=cell if grid.at else grid.address(row, subject), **where))
     return np.flatnonzero(has_id)

@@ -87,8 +87,18 @@ def identify(table: Table, sheet: Sheet, converted: Converted, subjects: Subject
                 suggestion=problem.way_out,
             )
         )
+    # an id of nothing but spaces, or one that is declared missing; a rejected one has been told
+    for row in np.flatnonzero((found == -1) & ~converted.rejected).tolist():
+        source, where, cell = table.origin(row, name)
+        findings.append(no_subject(source=source, sheet=where, cell=cell, field=name))
     found = np.where(found == -2, -1, found).astype(np.int32)
     return Rows(found, found >= 0)
+
+
+def no_subject(**place: str) -> Finding:
+    """The finding of a row that names no patient."""
+    message = "The row names no patient; it was not loaded."
+    return Finding("no-subject", "error", message, suggestion="Fill in the patient's id.", **place)
 
 
 def canonical(value: Value | None) -> str:

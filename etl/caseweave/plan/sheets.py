@@ -131,7 +131,8 @@ class SheetReader:
             return
         known = np.array([name in known_subjects for name in self.subjects.names] + [False], dtype=bool)
         for home in homes:
-            known[sheets[home].rows.subjects] = True
+            rows = sheets[home].rows
+            known[rows.subjects[rows.usable]] = True
         known[-1] = False
         for key, facts in sheets.items():
             if key in homes:
@@ -141,7 +142,7 @@ class SheetReader:
             self.findings.extend(
                 facts.finding(
                     row, facts.sheet.subject_field, rule="orphan-row", severity="error",
-                    message=f"Sheet {' or '.join(homes)} doesn't know this patient; the row was not loaded.",
+                    message=f"Sheet {' or '.join(homes)} has no usable row of this patient; this one was not loaded.",
                     suggestion="Correct the id, or add the patient there.",
                 )
                 for row in np.flatnonzero(orphans).tolist()

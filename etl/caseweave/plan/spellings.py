@@ -12,6 +12,13 @@ from caseweave.values.types import Value
 
 _LONGEST_TYPING_ERROR = 200  # longer texts are no misspelt codes
 
+# letters of other scripts and marks that look like those of an id
+_LATIN = str.maketrans(
+    "АВЕКМНОРСТХаеорсхΑΒΕΖΗΙΚΜΝΟΡΤΥΧ\u2010\u2011\u2012\u2013\u2014\u2212", "ABEKMHOPCTXaeopcxABEZHIKMNOPTYX------"
+)
+_DIGITS = str.maketrans("OoIl|", "00111")
+_AMONG_DIGITS = re.compile(r"(?<=[0-9])[OoIl|]+|[OoIl|]+(?=[0-9])")
+
 
 def clean(raw: RawCell) -> str:
     """What was typed as text, spaces tidied; whole floats without their point.
@@ -60,3 +67,14 @@ def nearest(text: str, valueset: ValueSet) -> list[str]:
 def listing(valueset: ValueSet) -> str:
     keys = list(valueset.values)
     return ", ".join(keys[:12]) + (f" ... ({len(keys)} values)" if len(keys) > 12 else "")
+
+
+def likely_id(text: str, pattern: str) -> str:
+    """The id that somebody may have meant, if without doubtful letters, small ones and spaces it has the right form.
+
+    >>> likely_id("aa\\u2013 0OO01", r"[A-Z]{2}-\\d{5}"), likely_id("Garcia", r"[A-Z]{2}-\\d{5}")
+    ('AA-00001', '')
+    """
+    tidy = text.translate(_LATIN).replace(" ", "")
+    digits = _AMONG_DIGITS.sub(lambda found: found[0].translate(_DIGITS), tidy)
+    return next((one for one in (tidy, digits, tidy.upper(), digits.upper()) if re.fullmatch(pattern, one)), "")
