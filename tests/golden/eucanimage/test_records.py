@@ -33,6 +33,39 @@ FINDINGS = {
         ("UC7_2", "chemo_dose_1", "no-unit"),
     },
 }
+# (record, field, rule): what the records say against themselves or leave out; nothing of it is rejected
+CONTRADICTIONS = {
+    "eucanimage-uc3": {
+        # a metastasis whose primary tumour has no T, N or M, neither clinical nor pathological
+        ("UC3_3", "tnm_pt", "metastasis-without-t"),
+        ("UC3_3", "tnm_pn", "metastasis-without-n"),
+        ("UC3_3", "tnm_pm", "metastasis-without-m"),
+    },
+    "eucanimage-uc4-5": {
+        # pN0, with 2, 2 and 7 metastatic nodes; 7 of 5 examined; a second drug without its cycles
+        ("UC45_1", "tnm_ypn", "n0-with-metastatic-nodes"),
+        ("UC45_2", "tnm_ypn", "n0-with-metastatic-nodes"),
+        ("UC45_3", "tnm_ypn", "n0-with-metastatic-nodes"),
+        ("UC45_3", "n_met_ln", "metastatic-nodes-beyond-examined"),
+        ("UC45_2", "neoadj_2", "chemotherapy-2-without-cycles"),
+    },
+    "eucanimage-uc6-8": {("UC68_1", "bcstproxy_2", "second-biopsy-without-subtype")},
+    "eucanimage-uc7": {
+        # luminal and HER2-negative beside a positive FISH
+        ("UC7_1", "bcstproxy", "subtype-fits-her2"),
+        ("UC7_3", "bcstproxy", "subtype-fits-her2"),
+        ("UC7_4", "bcstproxy", "subtype-fits-her2"),
+        # 6 nodes positive of 5, and of 4; ypN0 and RCB-0 beside them; RCB-0 beside ypT1mi ypN1
+        ("UC7_1", "ln_pos", "positive-nodes-beyond-examined"),
+        ("UC7_4", "ln_pos", "positive-nodes-beyond-examined"),
+        ("UC7_1", "tnm_ypn", "ypn0-with-positive-nodes"),
+        ("UC7_1", "rcb", "rcb-0-with-residual-disease"),
+        ("UC7_3", "rcb", "rcb-0-with-residual-disease"),
+        # luminal A with 50 % of cells dividing
+        ("UC7_3", "ki67", "luminal-a-with-high-ki-67"),
+        ("UC7_4", "ki67", "luminal-a-with-high-ki-67"),
+    },
+}
 
 
 @pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
@@ -43,9 +76,11 @@ def test_every_record_loads(case: UseCase, shared: Path, results: dict[str, Resu
     assert result.balance == CELLS[case.study]
     names = {pseudonym: record for record, pseudonym in result.subjects.items()}
     rows = result.findings.to_dict("records")
-    found = {(names[row["subject"]], row["field"], row["rule"]) for row in rows}
+    found = {(names[row["subject"]], row["field"], row["rule"]) for row in rows if row["severity"] == "error"}
+    doubts = {(names[row["subject"]], row["field"], row["rule"]) for row in rows if row["severity"] != "error"}
     assert found == FINDINGS.get(case.study, set())
-    assert len(rows) == len(found) and all(row["severity"] == "error" for row in rows)
+    assert doubts == CONTRADICTIONS.get(case.study, set())
+    assert len(rows) == len(found) + len(doubts)
 
 
 @pytest.mark.parametrize("case", USE_CASES, ids=lambda case: case.study)
