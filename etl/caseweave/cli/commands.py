@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "run": "caseweave.cli.run:run",
     "omop": "caseweave.cli.omop:omop",
     "deliver": "caseweave.cli.deliver:deliver",
+    "merge": "caseweave.cli.merge:merge",
     "status": "caseweave.cli.status:status",
     "trace": "caseweave.cli.trace:trace",
     "lint": "caseweave.cli.lint:lint",

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -87,6 +88,30 @@ class GivenResolver:
                 way_out="Correct it, or let Caseweave make the pseudonyms with `subject: keyed`.",
             )
         return patient_id
+
+
+@dataclass(frozen=True, slots=True)
+class MergedResolver:
+    """Lets patients who were found to be another one be that one.
+
+    >>> MergedResolver(GivenResolver(), {"HCC_001": "HCC_002"}).resolve("", "HCC_001")
+    'HCC_002'
+
+    Arguments: `resolver` of everybody; `merged`, pseudonyms that are no longer used and those that stand for them.
+    Raises SubjectError where `resolver` does.
+    """
+
+    resolver: SubjectResolver
+    merged: Mapping[str, str]
+
+    def resolve(self, site: str, patient_id: str) -> str:
+        """Return the pseudonym of the patient that this one is."""
+        name = self.resolver.resolve(site, patient_id)
+        return self.merged.get(name, name)
+
+    def stands_for_another(self, site: str, patient_id: str) -> bool:
+        """Whether an id is one that was merged away. Raises SubjectError where `resolver` does."""
+        return self.resolver.resolve(site, patient_id) in self.merged
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from caseweave.identity.subjects import SubjectError, SubjectResolver
+from caseweave.identity.subjects import MergedResolver, SubjectError, SubjectResolver
 from caseweave.issues import Finding
 from caseweave.plan.cells import Converted
 from caseweave.plan.facts import Indices, Mask, SlotColumn
@@ -47,30 +47,44 @@ class Subjects:
             self.by_id[(site, patient_id)] = found
         return found
 
+    def was_merged(self, patient_id: str) -> bool:
+        """Whether a patient's id is one that was merged into another's."""
+        site = self.site or self.site_of(patient_id)
+        return isinstance(self.resolver, MergedResolver) and self.resolver.stands_for_another(site, patient_id)
+
     def site_of(self, patient_id: str) -> str:
-        if self.study.site is None or not self.study.site.matches:
-            return ""
-        found = re.match(self.study.site.matches, patient_id)
-        return found[1] if found else ""
+        return site_of(self.study, patient_id)
+
+
+def site_of(study: Study, patient_id: str) -> str:
+    """The site that a patient's id tells, where the study says how; else nothing."""
+    if study.site is None or not study.site.matches:
+        return ""
+    found = re.match(study.site.matches, patient_id)
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Who is in each row of a table: `subjects` (-1: nobody), and whether the row can be used."""
+    """Who is in each row of a table: `subjects` (-1: nobody), whether the row can be used, and whether it goes by an id
+    that was `merged` into the patient's."""
 
     subjects: Indices
     usable: Mask
+    merged: Mask
 
 
 def identify(table: Table, sheet: Sheet, converted: Converted, subjects: Subjects, findings: list[Finding]) -> Rows:
     """Number the patient of each row; an id that can't be one makes the row unusable."""
     name = sheet.subject_field
-    numbers = []
+    numbers, merged = [], []
     for value in converted.column.values:
         try:
             numbers.append(subjects.number(value.text) if isinstance(value, Text) else -1)
+            merged.append(isinstance(value, Text) and subjects.was_merged(value.text))
         except SubjectError as error:
             numbers.append(-2)
+            merged.append(False)
             problem = error
     found = np.array(numbers, dtype=np.int32)[converted.column.codes]
     for row in np.flatnonzero(found == -2).tolist():
@@ -92,7 +106,7 @@ def identify(table: Table, sheet: Sheet, converted: Converted, subjects: Subject
         source, where, cell = table.origin(row, name)
         findings.append(no_subject(source=source, sheet=where, cell=cell, field=name))
     found = np.where(found == -2, -1, found).astype(np.int32)
-    return Rows(found, found >= 0)
+    return Rows(found, found >= 0, np.array(merged, dtype=np.bool_)[converted.column.codes])
 
 
 def no_subject(**place: str) -> Finding:
@@ -185,19 +199,26 @@ def spots(subjects: Indices, keys: Keys | None) -> NDArray[np.int64]:
 def without_duplicates(
     table: Table, sheet: Sheet, rows: Rows, keys: Keys | None, findings: list[Finding], who: Sequence[str]
 ) -> Rows:
-    """Take out rows that say twice who or what they are about: equal ones once, contradicting ones altogether."""
+    """Take out rows that say twice who or what they are about: equal ones once, contradicting ones altogether.
+
+    Of a patient who goes by two ids since they were merged, the row with the id that stayed is the one that counts.
+    """
     if sheet.many_rows and not sheet.row_key:
         return rows
     usable = rows.usable.copy()
     known = np.flatnonzero(rows.subjects >= 0)
+    known = known[np.argsort(rows.merged[known], kind="stable")]
     _, firsts, which = np.unique(spots(rows.subjects, keys)[known], return_index=True, return_inverse=True)
     first_of = known[firsts[which.reshape(-1)]]
     again = known != first_of
     for row, first in zip(known[again].tolist(), first_of[again].tolist(), strict=True):
         subject = int(rows.subjects[row])
-        same = all(column.codes[row] == column.codes[first] for column in table.columns.values())
+        merged = bool(rows.merged[row])
+        outranked = merged and not rows.merged[first]
+        told = [name for name in table.columns if not (merged and name == sheet.subject_field)]
+        same = all(table.columns[name].codes[row] == table.columns[name].codes[first] for name in told)
         usable[row] = False
-        if not same:
+        if not same and not outranked:
             usable[first] = False
         source, where, cell = table.origin(row, sheet.subject_field)
         findings.append(
@@ -213,8 +234,12 @@ def without_duplicates(
                 message=f"Says the same as {table.origin(first, sheet.subject_field)[2]}; read once."
                 if same
                 else f"The same patient stands in {table.origin(first, sheet.subject_field)[2]} with other values; "
-                "neither row was loaded.",
+                + (
+                    "this row, with the id that was merged into the other, was not loaded."
+                    if outranked
+                    else "neither row was loaded."
+                ),
                 suggestion="" if same else "Keep the right row, or correct the id.",
             )
         )
-    return Rows(rows.subjects, usable)
+    return Rows(rows.subjects, usable, rows.merged)

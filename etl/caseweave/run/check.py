@@ -55,7 +55,14 @@ def check(
         with clock.step("apply"):
             known = frozenset(state.get("subjects", ()))
             make = partial(
-                convert, study, key=key, terms=terms, today=options.today, site=options.site, known_subjects=known
+                convert,
+                study,
+                key=key,
+                terms=terms,
+                today=options.today,
+                site=options.site,
+                known_subjects=known,
+                merged=state.get("merged", {}),
             )
             conversion, asked = ask(make, sources, workspace, options.language)
         with clock.step("report"):

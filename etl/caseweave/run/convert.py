@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from caseweave.identity.keyfile import ProjectKey
-from caseweave.identity.subjects import GivenResolver, KeyedResolver
+from caseweave.identity.subjects import GivenResolver, KeyedResolver, MergedResolver, SubjectResolver
 from caseweave.issues import Finding
 from caseweave.plan.apply import Applied, apply
 from caseweave.plan.layout import Layout, lay_out
@@ -39,6 +40,7 @@ from caseweave.values.grid import Source
 from caseweave.values.types import Missing
 
 OUTCOMES = ("loaded", "ignored", "missing", "rejected")
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass
@@ -254,6 +256,11 @@ def write_to(database: Database, conversion: Conversion) -> None:
     compare_with(database, conversion).write()
 
 
+def resolver_of(study: Study, key: ProjectKey) -> SubjectResolver:
+    """How a study's patients get their pseudonyms."""
+    return GivenResolver() if study.subject == "given" else KeyedResolver(key)
+
+
 def convert(
     study: Study,
     sources: Sequence[Source],
@@ -263,16 +270,19 @@ def convert(
     today: datetime.date | None = None,
     site: str = "",
     known_subjects: frozenset[str] = frozenset(),
+    merged: Mapping[str, str] = NOBODY,
     cdm: OmopShapes | None = None,
 ) -> Conversion:
     """Turn sources into facts; no files are written, nothing is sent.
 
     Arguments: `key` of the project; `today` is the day after which dates lie in the future; `site` of all patients
-    where the study doesn't tell it; `known_subjects` are patients of earlier runs; `cdm` of the database that the
-    rows are for, where that isn't the study's choice.
+    where the study doesn't tell it; `known_subjects` are patients of earlier runs; `merged`, pseudonyms that another's
+    stands for; `cdm` of the database that the rows are for, where that isn't the study's choice.
     """
     layout = lay_out(study, sources)
-    resolver = GivenResolver() if study.subject == "given" else KeyedResolver(key)
+    resolver: SubjectResolver = resolver_of(study, key)
+    if merged:
+        resolver = MergedResolver(resolver, merged)
     applied = apply(
         study,
         layout,

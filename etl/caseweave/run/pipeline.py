@@ -147,6 +147,7 @@ def run(
                 today=options.today,
                 site=options.site,
                 known_subjects=frozenset(state.get("subjects", ())),
+                merged=state.get("merged", {}),
                 cdm=cdm.shapes if cdm else None,
             )
             conversion, asked = ask(make, sources, workspace, options.language)
@@ -193,6 +194,7 @@ def remember(workspace: Workspace, conversion: Conversion, state: Mapping[str, A
             "subjects": sorted(subjects),
             "streams": state.get("streams", {}),
             "omop": state.get("omop"),
+            "merged": state.get("merged", {}),
         },
     )
 

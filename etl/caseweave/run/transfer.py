@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from caseweave.errors import UsageError
@@ -51,7 +52,8 @@ def transfer(
             PostgresDatabase(server.dsn, shapes, server.schema, server.vocabulary_schema) as database,
         ):
             database.require(state.get("project") or state["study"], state["key"])
-            found = _transfer(source, database, dry_run, verify)
+            known = [(str(state["study"]), stream) for stream in state.get("streams", {})]
+            found = _transfer(source, database, known, dry_run, verify)
             total = database.count()
             if dry_run:
                 database.undo()
@@ -68,7 +70,13 @@ def _require_same_cdm(server: OmopServer, shapes: OmopShapes) -> None:
         )
 
 
-def _transfer(source: sqlite3.Connection, database: PostgresDatabase, dry_run: bool, verify: bool) -> dict[str, Any]:
+def _transfer(
+    source: sqlite3.Connection,
+    database: PostgresDatabase,
+    known: Sequence[tuple[str, str]],
+    dry_run: bool,
+    verify: bool,
+) -> dict[str, Any]:
     from caseweave.targets.omop.transfer import LEDGER, Transfer, copy_missing, used_concepts
     from caseweave.targets.omop.verify import Verified, repair
     from caseweave.targets.omop.vocabulary import present
@@ -78,6 +86,7 @@ def _transfer(source: sqlite3.Connection, database: PostgresDatabase, dry_run: b
     # the stream that says most comes first: rows of others can belong to its patients
     query = f"SELECT study, stream FROM {LEDGER} GROUP BY study, stream ORDER BY sum(length(records)) DESC"
     parts = [(str(study), str(stream)) for study, stream in source.execute(query)]
+    parts += [one for one in known if one not in parts]  # a stream whose last patient went says that too
     lacking: list[int] = []
     if not dry_run and database.vocabulary == "own":
         for table, key in VOCABULARY.items():

@@ -54,7 +54,7 @@ class SqliteDatabase:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None and self.connection.in_transaction:
             self.connection.execute("COMMIT")
         elif self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
@@ -65,6 +65,10 @@ class SqliteDatabase:
             os.replace(self.file, self.path)
         else:
             self.file.unlink(missing_ok=True)
+
+    def undo(self) -> None:
+        """Take back all that was done."""
+        self.connection.execute("ROLLBACK")
 
     def ledger(self, study: str, stream: str) -> Ledger:
         """The ledger that lies in this database."""
