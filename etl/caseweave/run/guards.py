@@ -27,7 +27,7 @@ MOST_SHARE = 0.05
 class Retraction:
     """What a run would retract in one target.
 
-    Arguments: by sheet, how many records would vanish and how many are held.
+    Arguments: by sheet, how many records would vanish and, where any would, how many are held.
     """
 
     vanished: Mapping[str, int]
@@ -38,7 +38,7 @@ class Retraction:
         """What a difference retracts; a fact that only moves to another table or type is none of it."""
         new, gone = (_facts(records) for records in (change.new, change.vanished))
         units = change.vanished.unit[~np.isin(gone, new)].tolist()
-        return cls(dict(Counter(scope.units[unit][1] for unit in units)), ledger.holds())
+        return cls(dict(Counter(scope.units[unit][1] for unit in units)), ledger.holds() if units else {})
 
     def grave(self) -> dict[str, tuple[int, int]]:
         """The sheets that would be emptied, or lose more than 20 records and more than 5 %."""

@@ -163,12 +163,17 @@ def run(
         fhir = FhirDelivery(conversion, workspace, options.stream, scope)
         with OmopDelivery(workspace, conversion, options.stream, scope, server, options.verify) as omop:
             # a database can hold what another workspace, or one that was lost, delivered
+            there: Delivered | None = None
             if options.retract != "all" and (number > 1 or omop.holds_some()):
                 with clock.step("compare"):
-                    refuse_mass_retraction(fhir.compare(), omop.compare())
+                    (retraction, there), rows = side_by_side(fhir.compare, omop.compare)
+                    refuse_mass_retraction(retraction, rows)
             remember(workspace, conversion, state, number - 1)
             with clock.step("write"):
-                sent_fhir, sent_omop = side_by_side(fhir.deliver, lambda: _delivered(*omop.deliver()))
+                if there:
+                    sent_fhir, sent_omop = there, _delivered(*omop.deliver())
+                else:
+                    sent_fhir, sent_omop = side_by_side(fhir.deliver, lambda: _delivered(*omop.deliver()))
         conversion.findings.extend(retractions(sent_fhir.vanished_by_sheet))
         conversion.findings.extend(disagreements(conversion.applied, {*sent_fhir.conflicts, *sent_omop.conflicts}))
         with clock.step("report"):
@@ -207,7 +212,6 @@ class FhirDelivery:
     workspace: Workspace
     stream: str
     scope: Scope
-    change: Difference | None = None
 
     @cached_property
     def writer(self) -> FhirWriter:
@@ -216,12 +220,12 @@ class FhirDelivery:
     def ledger(self, connection: sqlite3.Connection) -> Ledger:
         return Ledger(connection, "fhir", self.conversion.study.name, self.stream)
 
-    def compare(self) -> Retraction:
-        """Say what the run would retract."""
+    def compare(self) -> tuple[Retraction, Delivered | None]:
+        """Say what the run would retract; and what was delivered already, where nothing at all differs."""
         with self.workspace.open_ledger() as connection:
             ledger = self.ledger(connection)
-            self.change = self.writer.compare(ledger)
-            return Retraction.of(self.change, self.scope, ledger)
+            change = self.writer.compare(ledger)
+            return Retraction.of(change, self.scope, ledger), None if change else self.delivered(change, Counter())
 
     def vanished(self, change: Difference) -> dict[str, int]:
         return dict(Counter(self.scope.units[unit][1] for unit in change.vanished.unit.tolist()))
@@ -229,10 +233,11 @@ class FhirDelivery:
     def deliver(self) -> Delivered:
         """Write what differs."""
         with self.workspace.open_ledger() as connection:
-            change = self.change
-            if change is None:
-                change = self.writer.compare(self.ledger(connection))
+            change = self.writer.compare(self.ledger(connection))
             written = self.writer.write(self.workspace.fhir, self.ledger(connection), change)
+        return self.delivered(change, written)
+
+    def delivered(self, change: Difference, written: Counter[str]) -> Delivered:
         files = sorted(self.workspace.fhir.glob("*.ndjson"))
         total = {path.name.removesuffix(".ndjson"): _lines(path) for path in files}
         return _delivered(change, written, {name: n for name, n in total.items() if n}, self.vanished(change))
