@@ -8,11 +8,22 @@ import pytest
 
 from tests.services.hapi import hapi, hapi_server
 from tests.services.need import require
-from tests.services.office import soffice
+from tests.services.office import office_profile, soffice, type_in_office
 from tests.services.postgres import postgres, postgres_database
 from tests.services.validator import fhir_validator
 
-__all__ = ["fhir_validator", "hapi", "hapi_server", "postgres", "postgres_database", "repo", "shared", "soffice"]
+__all__ = [
+    "fhir_validator",
+    "hapi",
+    "hapi_server",
+    "office_profile",
+    "postgres",
+    "postgres_database",
+    "repo",
+    "shared",
+    "soffice",
+    "type_in_office",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 

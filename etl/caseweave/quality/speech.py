@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,6 +52,18 @@ class Speech:
     def text(self, given: Texts, otherwise: str = "") -> str:
         """A text that a study gives in several languages."""
         return text_in(given, self.language, otherwise)
+
+    def expected(self, said: str) -> str:
+        """What is expected, as far as it is said in words.
+
+        >>> Speech("es").expected("100 to 230 cm")
+        '100 a 230 cm'
+        """
+        if self.language == "en":
+            return said
+        for english, texts in phrases(FILE, "expectations").items():
+            said = said.replace(english, texts.get(self.language, english))
+        return re.sub(r"(?<=\d) to (?=-?\d)", f" {self('to')} ", said)
 
     def message(self, one: Finding, messages: Mapping[str, Texts]) -> str:
         """What a finding says; the figures that an English one holds stand in what is expected.

@@ -127,7 +127,7 @@ def _said(one: Finding, voice: Voice) -> str:
     speech = voice.speech
     lines = [voice.message(one)]
     if one.expected:
-        lines.append(speech("expected", expected=one.expected))
+        lines.append(speech("expected", expected=speech.expected(one.expected)))
     if one.suggestion:
         lines.append(speech("perhaps", suggestion=one.suggestion))
     return f"{speech.severity(one.severity)} {one.rule}. {' '.join(lines)}"

@@ -178,7 +178,7 @@ def _judge(
         id=name, file=file_stem(source.path) if source else "", source=one.source, tab=tab or one.sheet,
         sheet=one.sheet, cell=one.cell if in_sheet else "", field=one.field, subject=one.subject,
         patient=patient, rule=one.rule, severity=one.severity,
-        found=one.found or held, expected=one.expected, message=said, answer=answer, held=held,
+        found=one.found or held, expected=speech.expected(one.expected), message=said, answer=answer, held=held,
     )  # fmt: skip
     if answer and old != held:  # it was given to another value
         return replace(record, answer="", status=UPDATED)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
-from tests.services.office import Convert
+from lxml import etree
+from tests.services.office import Type
 from tests.unit.quality.planted import PLANTED, cell_of, planted_form
 
 from caseweave.run.check import check
@@ -69,10 +71,10 @@ def test_every_planted_cell_is_marked_and_the_rest_is_as_it_was(tmp_path: Path, 
         } | {name for name in old.namelist() if "/_rels/sheet" in name}  # fmt: skip
 
 
-def test_answered_in_libreoffice_and_sent_in_again(tmp_path: Path, form: Path, soffice: Convert) -> None:
+def test_answered_in_libreoffice_and_sent_in_again(tmp_path: Path, form: Path, type_in_office: Type) -> None:
     first = checked(tmp_path, form).manifest["findings"]
     before = queries(annotated(tmp_path))
-    book = openpyxl.load_workbook(soffice(annotated(tmp_path), "xlsx"))
+    book = openpyxl.load_workbook(annotated(tmp_path))
     ids = {spot: _query_of(before, book, spot) for spot in PLANTED}
     weight, height, birth = ids[PLANTED[1]], ids[PLANTED[0]], ids[PLANTED[4]]
     sex, dated, side = ids[PLANTED[2]], ids[PLANTED[5]], ids[PLANTED[6]]
@@ -82,14 +84,15 @@ def test_answered_in_libreoffice_and_sent_in_again(tmp_path: Path, form: Path, s
         birth: "UNK",
         side: "we look it up",
     }
-    for row in book["Queries"].iter_rows(min_row=2):
-        row[-1].value = answers.get(row[0].value)
-    cell_of(book, STUDY, "demographics", "BB-00003", "sex_at_birth").value = "female"
-    cell_of(book, STUDY, "diagnosis", "BB-00003", "diagnosis_date").value = "2019-02-04"
-    book.save(tmp_path / "back.xlsx")
-    (tmp_path / "back").mkdir()
-    back = tmp_path / "back" / "site-a.annotated.xlsx"
-    back.write_bytes(soffice(tmp_path / "back.xlsx", "xlsx").read_bytes())
+    rows = {str(row[0].value): row[-1].coordinate for row in book["Queries"].iter_rows(min_row=2)}
+    mended = {
+        cell_of(book, STUDY, "demographics", "BB-00003", "sex_at_birth"): "female",
+        cell_of(book, STUDY, "diagnosis", "BB-00003", "diagnosis_date"): "2019-02-04",
+    }
+    edits = {("Queries", rows[name]): said for name, said in answers.items()}
+    edits |= {(cell.parent.title, cell.coordinate): said for cell, said in mended.items()}
+    back = type_in_office(annotated(tmp_path), edits)
+    assert back.name == "site-a.annotated.xlsx"
 
     second = checked(tmp_path, back).manifest["findings"]
     after = queries(annotated(tmp_path))
@@ -107,9 +110,36 @@ def test_answered_in_libreoffice_and_sent_in_again(tmp_path: Path, form: Path, s
     mended = cell_of(book, STUDY, "demographics", "BB-00003", "sex_at_birth")
     assert mended.comment is None and mended.fill.fgColor.rgb != "FFFFC2B3"
     assert book.sheetnames.count("Queries") == 1
+    unchanged(back, annotated(tmp_path))
     # the form without its answers: they are remembered
     third = checked(tmp_path, form).manifest["findings"]
     assert third["warning"] == second["warning"] and third["error"] == second["error"] + 2
+
+
+def unchanged(before: Path, after: Path) -> None:
+    """Marks and queries are all that is new: parts that aren't touched are the same byte for byte, and of the sheets
+    everything but cells and drawings of comments; names, styles and tabs that were there are there."""
+    with zipfile.ZipFile(before) as old, zipfile.ZipFile(after) as new:
+        for name in old.namelist():
+            if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name) and b">Resolution Proposed<" not in new.read(name):
+                assert about_cells(old.read(name)) == about_cells(new.read(name)), name
+            elif not re.search(r"comments|vmlDrawing|_rels/|Content_Types|styles|worksheets/", name):
+                assert old.read(name) == new.read(name), name
+        was, is_now = (etree.fromstring(one.read("xl/styles.xml")) for one in (old, new))
+        for group in was:
+            later = [etree.tostring(one) for one in is_now.find(group.tag)]
+            assert [etree.tostring(one) for one in group] == later[: len(group)], group.tag
+
+
+def about_cells(xml: bytes) -> dict[str, list[str]]:
+    """What a sheet says beside its cells: columns, views, validations, conditional formats, protection ..."""
+    parts: dict[str, list[str]] = {}
+    for one in etree.fromstring(xml):
+        name = etree.QName(one).localname
+        if name not in ("sheetData", "legacyDrawing"):
+            parts.setdefault(name, []).append(etree.tostring(one, method="c14n").decode())
+    assert "sheetData" in xml.decode() and parts
+    return parts
 
 
 def _query_of(asked: dict[str, dict[str, Any]], book: Any, spot: tuple[str, str, str, Any]) -> str:
