@@ -92,14 +92,15 @@ def _chart(sheet: Sheet, facts: SheetFacts, one: Field, speech: Speech) -> Chart
     if one.type == "code":
         named = [_code_label(one, value, speech) for value in values]
         there = np.array([bool(name) for name in named], dtype=bool)[codes]
-        bars = _codes(who[there], [named[code] for code in codes[there].tolist()])
-        return Chart(*said, "", "codes", len(np.unique(who[there])), bars)
+        names = sorted({*named} - {""})
+        place = np.array([names.index(name) if name else -1 for name in named])
+        return Chart(*said, "", "codes", _people(who[there]), _codes(who[there], place[codes[there]], names))
     sizes = np.array([_size(value) for value in values], dtype=np.float64)[codes]
     there = ~np.isnan(sizes)
     whole = one.type != "number"
     unit = "" if one.type == "date" or one.unit == "1" else one.unit
     bars = _steps(who[there], sizes[there], whole)
-    return Chart(*said, unit, "steps", len(np.unique(who[there])), bars)
+    return Chart(*said, unit, "steps", _people(who[there]), bars)
 
 
 def _code_label(one: Field, value: object, speech: Speech) -> str:
@@ -118,26 +119,31 @@ def _size(value: object) -> float:
     return float(value.number) if isinstance(value, Quantity) and not value.comparator else math.nan
 
 
-def _codes(who: Who, names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+def _people(who: Who) -> int:
+    """How many different patients."""
+    return int(np.count_nonzero(np.bincount(who)))
+
+
+def _codes(who: Who, place: NDArray[np.int64], names: Sequence[str]) -> tuple[tuple[str, int], ...]:
     """Bars of values, the most frequent first; rare ones together under "", and with the next if still too few."""
-    patients: dict[str, set[int]] = {}
-    for one, name in zip(who.tolist(), names, strict=True):
-        patients.setdefault(name, set()).add(one)
-    ranked = sorted(patients, key=lambda name: (-len(patients[name]), name))
-    kept = [name for name in ranked if len(patients[name]) >= FEWEST]
+    have = np.zeros((len(names), int(who.max(initial=0)) + 1), dtype=np.bool_)  # which patients have which value
+    have[place, who] = True
+    count = have.sum(axis=1).tolist()
+    ranked = sorted((n for n in range(len(names)) if count[n]), key=lambda n: (-count[n], names[n]))
+    kept = [n for n in ranked if count[n] >= FEWEST]
     # one value too many would be told by the sum, so what is put together is never a small rest
     kept = kept if len(ranked) <= MOST_BARS + 1 else kept[:MOST_BARS]
-    rest = [name for name in ranked if name not in kept]
-    while rest and kept and len(set().union(*(patients[name] for name in rest))) < FEWEST:
+    rest = [n for n in ranked if n not in kept]
+    while rest and kept and have[rest].any(axis=0).sum() < FEWEST:
         rest.append(kept.pop())
-    bars = [(name, len(patients[name])) for name in kept]
-    together = len(set().union(*(patients[name] for name in rest))) if rest else 0
+    bars = [(names[n], count[n]) for n in kept]
+    together = int(have[rest].any(axis=0).sum()) if rest else 0
     return tuple(bars + ([("", together)] if together >= FEWEST else []))
 
 
 def _steps(who: Who, sizes: Numbers, whole: bool) -> tuple[tuple[str, int], ...]:
     """Bars of a histogram, as fine as no bar stands for too few; open at both ends, so that no extreme is told."""
-    if len(np.unique(who)) < 2 * FEWEST:
+    if _people(who) < 2 * FEWEST:
         return ()
     low, high = (float(one) for one in np.quantile(sizes, (0.02, 0.98)))
     for count in BINS:
@@ -145,14 +151,14 @@ def _steps(who: Who, sizes: Numbers, whole: bool) -> tuple[tuple[str, int], ...]
         edges = np.arange(math.floor(low / step), math.floor(high / step) + 2) * step
         places = np.clip(np.searchsorted(edges, sizes, side="right") - 1, 0, max(len(edges) - 2, 0))
         bins = [int(edge) if whole or step >= 1 else round(float(edge), 6) for edge in edges[:-1]]
-        counts = [len(np.unique(who[places == n])) for n in range(len(bins))]
+        counts = [_people(who[places == n]) for n in range(len(bins))]
         first, last = 0, len(bins) - 1
         while first < last and counts[first] < FEWEST:
             first += 1
-            counts[first] = len(np.unique(who[places <= first]))
+            counts[first] = _people(who[places <= first])
         while first < last and counts[last] < FEWEST:
             last -= 1
-            counts[last] = len(np.unique(who[places >= last]))
+            counts[last] = _people(who[places >= last])
         made = list(zip(bins, counts, strict=True))[first : last + 1]
         if len(made) > 1 and all(not n or n >= FEWEST for _, n in made):
             return tuple(_labelled(made))
