@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks import carrot, national
 from benchmarks.page import page
 from benchmarks.process import Spent, spend
+from benchmarks.sections import kept
 from caseweave.spec.loader import load_study
 from caseweave.version import __version__
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (options.folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     text = page(results)
     if options.page:
-        options.page.write_text(text, encoding="utf-8")
+        options.page.write_text(text + kept(options.page), encoding="utf-8")
     print(text)
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.sections import table
+
 # what has to be shown, in the words of the plan
 SIZE_COLUMNS = ("patients", "facts", "resources", "rows", "run", "facts/s", "CPU", "CPU per patient", "memory")
 WANTED = {"rate": 80_000, "memory": 1536, "flat": 0.15, "objects": 20, "carrot": 1, "reload": 0.3, "help": 0.5}
@@ -117,12 +119,6 @@ def carrot(found: Mapping[str, Any] | None) -> Iterable[str]:
     yield ""
     rows = [(name, f"{one['carrot']:,}", f"{one['ours']:,}") for name, one in found["rows"].items()]
     yield from table(["table", "rows, carrot-transform", "rows, ours"], rows)
-
-
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
-    """A table of Markdown, numbers to the right."""
-    rule = ["---", *("---:" for _ in head[1:])]
-    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *lines)]
 
 
 def _by_cpu(found: Mapping[str, Any]) -> float:

@@ -1,9 +1,10 @@
 """Rows into PostgreSQL: ours with integers, merge and ledger, COPY alone into the same tables, and pandas.to_sql.
 
-    python -m benchmarks.postgres --patients 3000
+    python -m benchmarks.postgres --patients 3000 --page docs/benchmarks.md
 
-Each round makes its databases anew and takes all ways one after the other; the best of each counts. A server
-of its own is started, with PostgreSQL's own settings (fsync on).
+Each round makes its databases anew and takes all ways one after the other; the best of each counts, and the median of
+the rounds' ratios. A server of its own is started, with PostgreSQL's own settings (fsync on). --page writes the figures
+into a page of Markdown, in a section of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +23,9 @@ import psycopg2
 from tests.services.postgres import running
 
 from benchmarks import national
+from benchmarks.__main__ import machine
+from benchmarks.sections import put_section
+from benchmarks.sections import table as markdown
 from caseweave.identity.keyfile import temporary_key
 from caseweave.run.convert import Conversion, convert, write_to
 from caseweave.shapes.omop import OmopShapes
@@ -141,7 +146,8 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--patients", type=int, default=3000)
     words.add_argument("--rounds", type=int, default=3)
-    given = words.parse_args()
+    words.add_argument("--page", type=Path)
+    given, here = words.parse_args(), machine()
     conversion = made(given.patients)
     shapes = conversion.omop.settings.shapes
     tables = tables_of(anew(conversion), shapes)
@@ -149,6 +155,7 @@ def main() -> None:
     largest = max((one for one in tables if one[0] not in VOCABULARY_TABLES), key=lambda one: len(one[2]))
     print(f"{given.patients} patients, {count:,} rows, {len(conversion.applied.facts):,} facts", flush=True)
     best: dict[str, float] = {}
+    ratios: dict[str, list[float]] = {"first": [], "unchanged": []}
 
     with running() as server:
         os.environ["PGPASSWORD"] = server.password
@@ -166,6 +173,8 @@ def main() -> None:
             for what, rate in (("COPY alone", count / alone), ("Caseweave, first", count / first),
                                ("Caseweave, unchanged", count / again), ("pandas.to_sql", rows / seconds)):  # fmt: skip
                 best[what] = max(best.get(what, 0.0), rate)
+            ratios["first"].append(alone / first)
+            ratios["unchanged"].append(again / first)
             print(
                 f"round {number + 1}: COPY alone {alone:.2f} s; first {first:.2f} s, {alone / first:.2f} of its speed; "
                 f"unchanged {again:.2f} s, {again / first:.2f} of the first",
@@ -174,6 +183,23 @@ def main() -> None:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     for what, rate in sorted(best.items(), key=lambda one: -one[1]):
         print(f"{what:22} {rate:10,.0f} rows/s   {rate / best['COPY alone']:5.2f} of COPY alone")
+    if given.page:
+        lines = [(what, f"{rate:,.0f}", f"{rate / best['COPY alone']:.2f}") for what, rate in best.items()]
+        put_section(
+            given.page,
+            "PostgreSQL",
+            [
+                f"{count:,} rows of {given.patients:,} patients into tables with all keys, PostgreSQL's own settings,",
+                f"{here['cores']} cores ({here['cpu']}); `python -m benchmarks.postgres`, best of {given.rounds} rounds;",
+                f"the machine's load was {here['load']:.1f}. Ours makes the rows out of facts, gives integers, compares,",
+                "COPYs, writes observation periods and ledger, and commits; COPY alone has its text made beforehand.",
+                "",
+                *markdown(["", "rows a second", "to COPY alone"], lines),
+                "",
+                f"Round by round, ours to COPY alone: {statistics.median(ratios['first']):.2f} (wanted: 0.6); unchanged",
+                f"to first: {statistics.median(ratios['unchanged']):.2f}.",
+            ],
+        )
 
 
 if __name__ == "__main__":
