@@ -151,20 +151,22 @@ def _table(rule: Written) -> Iterator[Part]:
     if sorted(columns) != sorted(table.columns):
         rule.at.fail(f"table '{table.name}' has the columns {', '.join(table.columns)}", "Name a field for each.")
     *given, answer = [(n, columns[name]) for n, name in enumerate(table.columns)]
-    listed: list[Expression] = []
-    wanted: list[Expression] = []
-    for row in table.rows:
+    answers: dict[tuple[tuple[str, ...], ...], set[str]] = {}
+    for row in table.rows:  # what goes with several answers stands in several rows
+        answers.setdefault(row[:-1], set()).update(row[-1])
+    cases: dict[tuple[str, ...], list[Expression]] = {}
+    for row, values in answers.items():
         asked = [_one_of(rule, table, name, row[n]) for n, name in given]
-        said = _one_of(rule, table, answer[1], row[answer[0]])
-        if None in (*asked, said):
-            continue  # no field can hold what this row says
-        inputs = _all([one for one in asked if one is not None])
-        listed.append(inputs)
-        wanted.append(Binary("and", inputs, said) if said is not None else inputs)
-    if not wanted:
+        if None not in asked:  # else no field can hold what this row says
+            cases.setdefault(tuple(sorted(values)), []).append(_all([one for one in asked if one is not None]))
+    tests: list[Expression] = []
+    for values, inputs in cases.items():
+        said = _one_of(rule, table, answer[1], values)
+        tests.append(negated(_any(inputs)) if said is None else Binary("or", negated(_any(inputs)), said))
+    if not tests:
         rule.at.fail(f"the fields can hold nothing of table '{table.name}'", "Name fields with such values.")
     present = _all([IsPresent(Name(name)) for name in columns.values()])
-    yield Part(_any(wanted), answer[1], Binary("and", present, _any(listed)), f"as table {table.name} says")
+    yield Part(_all(tests), answer[1], present, f"as table {table.name} says")
 
 
 def _one_of(rule: Written, table: Lookup, name: str, values: tuple[str, ...]) -> Expression | None:

@@ -121,8 +121,11 @@ def test_no_text_becomes_a_formula(tmp_path: Path) -> None:
 
 def test_every_rule_of_the_breast_form_is_a_mark(tmp_path: Path) -> None:
     made = written(tmp_path / "a.xlsx")
-    assert made.left_out == {}
-    assert sum(made.marks.values()) > len(rules_of(BREAST))
+    together = {rule.id for rule in rules_of(BREAST) if not rule.by_row}
+    # a formula can't look a code up on another sheet, hold a table of stages, or judge many rows
+    tables = {"clinical-stage-fits-tnm", "pathological-stage-fits-tnm"}
+    assert made.left_out.keys() == together | tables | {"metastatic-site-beside-m0"}
+    assert sum(made.marks.values()) > len(rules_of(BREAST)) - len(made.left_out)
 
 
 @pytest.mark.parametrize("name", sorted(list_studies()))

@@ -26,6 +26,8 @@ class Check(Protocol):
     @property
     def expr(self) -> Expression | None: ...
     @property
+    def by_row(self) -> bool: ...
+    @property
     def undecided(self) -> bool: ...
     @property
     def severity(self) -> str: ...
@@ -87,7 +89,7 @@ class Marks:
             if rule.sheet != self.sheet.key:
                 continue
             try:
-                if rule.expr is None:
+                if rule.expr is None or not rule.by_row:
                     raise Inexpressible("its rows are judged together")
                 used = fields_named(rule.when, rule.expr)
                 made = self.formulas(used).flag(rule.when, rule.expr, undecided=rule.undecided)

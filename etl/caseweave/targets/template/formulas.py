@@ -115,6 +115,8 @@ class Formulas:
         return self.cells[node.name]
 
     def present(self, node: Expression) -> str:
+        if isinstance(node, Call) and node.function == "coalesce":
+            return f"OR({','.join(self.present(one) for one in node.arguments)})"
         cell = self.cell(node)
         if cell.found:
             return f'AND({cell.found},{cell.ref}<>"")'
