@@ -4,7 +4,7 @@
 
 Without --url it starts the server of the tests. Rounds alternate, each in another order, so that other work on the
 machine meets all alike; two rounds of each go before, for the server's compiler. The clock counts what others do on the
-machine, the CPU that server and client take doesn't: since the server is the limit, its ratio is that of an idle machine.
+machine, the CPU that server and client take doesn't: where the server is the limit, its ratio is an idle machine's.
 --page FILE writes the figures into a page of Markdown, in a section of their own.
 """
 

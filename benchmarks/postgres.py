@@ -184,22 +184,23 @@ def main() -> None:
     for what, rate in sorted(best.items(), key=lambda one: -one[1]):
         print(f"{what:22} {rate:10,.0f} rows/s   {rate / best['COPY alone']:5.2f} of COPY alone")
     if given.page:
-        lines = [(what, f"{rate:,.0f}", f"{rate / best['COPY alone']:.2f}") for what, rate in best.items()]
-        put_section(
-            given.page,
-            "PostgreSQL",
-            [
-                f"{count:,} rows of {given.patients:,} patients into tables with all keys, PostgreSQL's own settings,",
-                f"{here['cores']} cores ({here['cpu']}); `python -m benchmarks.postgres`, best of {given.rounds} rounds;",
-                f"the machine's load was {here['load']:.1f}. Ours makes the rows out of facts, gives integers, compares,",
-                "COPYs, writes observation periods and ledger, and commits; COPY alone has its text made beforehand.",
-                "",
-                *markdown(["", "rows a second", "to COPY alone"], lines),
-                "",
-                f"Round by round, ours to COPY alone: {statistics.median(ratios['first']):.2f} (wanted: 0.6); unchanged",
-                f"to first: {statistics.median(ratios['unchanged']):.2f}.",
-            ],
-        )
+        put_section(given.page, "PostgreSQL", section(f"{count:,} rows of {given.patients:,}", best, ratios, here))
+
+
+def section(what: str, best: dict[str, float], ratios: dict[str, list[float]], here: dict[str, Any]) -> list[str]:
+    """The figures in Markdown."""
+    lines = [(way, f"{rate:,.0f}", f"{rate / best['COPY alone']:.2f}") for way, rate in best.items()]
+    first, unchanged = (statistics.median(ratios[name]) for name in ("first", "unchanged"))
+    return [
+        f"{what} patients into tables with all keys, PostgreSQL's own settings, {here['cores']} cores",
+        f"({here['cpu']}); `python -m benchmarks.postgres`, best of {len(ratios['first'])} rounds; the machine's load",
+        f"was {here['load']:.1f}. Ours makes the rows out of facts, gives integers, compares, COPYs, writes observation",
+        "periods and ledger, and commits; COPY alone has its text made beforehand.",
+        "",
+        *markdown(["", "rows a second", "to COPY alone"], lines),
+        "",
+        f"Round by round, ours to COPY alone: {first:.2f} (wanted: 0.6); unchanged to first: {unchanged:.2f}.",
+    ]
 
 
 if __name__ == "__main__":
