@@ -194,8 +194,8 @@ def section(what: str, best: dict[str, float], ratios: dict[str, list[float]], h
     return [
         f"{what} patients into tables with all keys, PostgreSQL's own settings, {here['cores']} cores",
         f"({here['cpu']}); `python -m benchmarks.postgres`, best of {len(ratios['first'])} rounds; the machine's load",
-        f"was {here['load']:.1f}. Ours makes the rows out of facts, gives integers, compares, COPYs, writes observation",
-        "periods and ledger, and commits; COPY alone has its text made beforehand.",
+        f"was {here['load']:.1f}. Ours makes the rows out of facts, gives integers, compares, COPYs, writes",
+        "observation periods and ledger, and commits; COPY alone has its text made beforehand.",
         "",
         *markdown(["", "rows a second", "to COPY alone"], lines),
         "",
