@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from caseweave.cli import options
 
@@ -30,6 +33,9 @@ def run(
     bundle: options.Bundle = options.BundleKind.TRANSACTION,
     validate: options.Validate = options.Depth.TEMPLATES,
     language: options.AnswerLanguage = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be created, changed and retracted, and write nothing.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Turn filled forms into FHIR resources and OMOP rows, in a workspace.
@@ -40,11 +46,12 @@ def run(
     from caseweave.cli.deliver import after_run, servers_of
     from caseweave.cli.intake import take_in
     from caseweave.cli.progress import clock
-    from caseweave.cli.show import say
-    from caseweave.cli.summary import describe_run
+    from caseweave.cli.show import say, say_json
+    from caseweave.cli.summary import describe_preview, describe_run
     from caseweave.run.database import OmopServer
     from caseweave.run.pipeline import Options
     from caseweave.run.pipeline import run as run_study
+    from caseweave.run.preview import preview
     from caseweave.run.workspace import Workspace
 
     servers = servers_of(fhir, fhir_format, bundle)
@@ -66,7 +73,18 @@ def run(
             validate=validate.value,
             language=language,
         )
-        outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
+        if dry_run:
+            planned = preview(
+                found.study, sources, workspace, chosen, sources=found.sources, servers=servers, clock=timer
+            )
+        else:
+            outcome = run_study(found.study, sources, workspace, chosen, sources=found.sources, clock=timer)
+    if dry_run:
+        if as_json:
+            say_json(planned.manifest)
+        else:
+            say(describe_preview(planned.manifest, workspace.root, planned.exit_code))
+        return planned.exit_code
     if not as_json:
         say(describe_run(outcome.manifest, workspace.root, outcome.exit_code))
     try:

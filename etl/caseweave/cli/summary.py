@@ -60,6 +60,38 @@ def describe_check(content: Mapping[str, Any], root: Path, exit_code: int) -> st
     return "\n".join(lines)
 
 
+def describe_preview(content: Mapping[str, Any], root: Path, exit_code: int) -> str:
+    """What a run would do, as the terminal shows it."""
+    study, findings = content["study"], content["findings"]
+    told = ", ".join(count(findings[one], one) for one in SEVERITIES if findings[one]) or "none"
+    endings = {
+        0: "0: all would be loaded.",
+        1: "1: what has an error would not be loaded.",
+        4: "4: the run would be refused.",
+    }
+    lines = [
+        f"{study['name']} {study['version']}, run {content['run']} as it would be, in {root}; nothing was written",
+        "",
+        *_read(content),
+        *(line for name, one in content["targets"].items() for line in ["", *_difference(name, one)]),
+        "",
+        entry("Findings", told if told == "none" else f"{told}; `caseweave check` lists them"),
+        *([entry("Refused", content["refused"])] if content["refused"] else []),
+        entry("Exit code", endings[exit_code]),
+    ]
+    return "\n".join(lines)
+
+
+def _difference(name: str, one: Mapping[str, Any]) -> list[str]:
+    shown = {"fhir": "FHIR", "omop": "OMOP"}.get(name, name)
+    changes = [
+        entry(label.capitalize(), f"{number(sum(one[label].values()))}: {counts(one[label])}")
+        for label in ("new", "changed", "retracted")
+        if one[label]
+    ]
+    return [f"{shown}: {number(one['unchanged'])} unchanged{'' if changes else ', nothing to do'}", *changes]
+
+
 def _checks(content: Mapping[str, Any], root: Path) -> list[str]:
     """The list of all checks in a few lines, where it was asked for."""
     found = content.get("checks")

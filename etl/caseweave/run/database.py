@@ -85,14 +85,20 @@ class Countable(Database, Protocol):
     """A database that says how many rows of each table are there."""
 
     def count(self) -> dict[str, int]: ...
+    def undo(self) -> None: ...
 
 
 @contextmanager
-def open_database(workspace: Workspace, conversion: Conversion, server: OmopServer | None) -> Iterator[Countable]:
-    """The database in one transaction, which is committed at the end or leaves all as it was."""
+def open_database(
+    workspace: Workspace, conversion: Conversion, server: OmopServer | None, dry_run: bool = False
+) -> Iterator[Countable]:
+    """The database in one transaction, which is committed at the end or leaves all as it was.
+
+    Arguments: `dry_run` makes none where there is none.
+    """
     shapes = conversion.omop.settings.shapes
     if server is None:
-        with SqliteDatabase(workspace.omop, shapes) as embedded:
+        with SqliteDatabase(None if dry_run and not workspace.omop.exists() else workspace.omop, shapes) as embedded:
             yield embedded
         return
     from caseweave.targets.omop.postgres import PostgresDatabase
@@ -106,7 +112,8 @@ def open_database(workspace: Workspace, conversion: Conversion, server: OmopServ
 class OmopDelivery:
     """The rows of a run on their way to the database; a context manager that leaves all as it was unless delivered.
 
-    Arguments: `verify`, whether rows that are there are compared, and written anew where somebody changed them.
+    Arguments: `verify`, whether rows that are there are compared, and written anew where somebody changed them;
+    `dry_run`, that it is never delivered.
     """
 
     workspace: Workspace
@@ -115,6 +122,7 @@ class OmopDelivery:
     scope: Scope
     server: OmopServer | None
     verify: bool = False
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         self.opened = ExitStack()
@@ -130,7 +138,7 @@ class OmopDelivery:
     @cached_property
     def database(self) -> Countable:
         """The database; its transaction is open from here on."""
-        return self.opened.enter_context(open_database(self.workspace, self.conversion, self.server))
+        return self.opened.enter_context(open_database(self.workspace, self.conversion, self.server, self.dry_run))
 
     @cached_property
     def ahead(self) -> RowsAhead:

@@ -74,10 +74,10 @@ def deliver(
     credentials = Credentials.of(environment, server)
     study = study_of(workspace)
     clock = clock or Clock()
-    with workspace.locked(), ledger_of(workspace) as connection:
+    with workspace.locked(), ledger_of(workspace, keep=not dry_run) as connection:
         job = _Job(workspace, server, study, connection)
         if dry_run:
-            return Delivery(job.plan())
+            return Delivery({**job.head(), "dry_run": True, **difference(job.ledger)})
         with Client(server, credentials) as client, clock.step("deliver"):
             try:
                 return job.run(client, verify, validate)
@@ -100,29 +100,19 @@ class _Job:
         self.at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.refusals = Refusals(self.workspace, self.quarantine, self.ledger, self.at)
 
-    def plan(self) -> dict[str, Any]:
-        """The difference, by type, as the ledger tells it."""
-        with self.transaction(keep=False):
-            self.ledger.create()
-            report = Report()
-            for parcel in self.ledger.parcels(self.ledger.subjects()):
-                for change in parcel.changes:
-                    report.count(change)
-            return {**self.head(), "dry_run": True, **_counts(report), "unchanged": self.ledger.unchanged()}
-
     def head(self) -> dict[str, Any]:
         return {"server": self.server.url, "format": self.server.format, "bundle": self.server.bundle, "at": self.at}
 
     @contextlib.contextmanager
-    def transaction(self, keep: bool = True) -> Iterator[None]:
-        """Some writes to the ledger, whole or not at all; undone at the end where they aren't kept."""
+    def transaction(self) -> Iterator[None]:
+        """Some writes to the ledger, whole or not at all."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise
-        self.connection.execute("COMMIT" if keep else "ROLLBACK")
+        self.connection.execute("COMMIT")
 
     def run(self, client: Client, verify: bool, validate: bool) -> Delivery:
         capability = read(client)
@@ -236,6 +226,16 @@ class _Job:
             manifest = json.loads(path.read_text(encoding="utf-8"))
             deliveries = {**manifest.get("deliveries", {}), server.url: dict(summary)}
             write_json(path, {**manifest, "deliveries": deliveries})
+
+
+def difference(ledger: ServerLedger) -> dict[str, Any]:
+    """What a server lacks, by type, as its ledger tells it; the caller undoes what that writes."""
+    ledger.create()
+    report = Report()
+    for parcel in ledger.parcels(ledger.subjects()):
+        for change in parcel.changes:
+            report.count(change)
+    return {**_counts(report), "unchanged": ledger.unchanged()}
 
 
 def _counts(report: Report) -> dict[str, Any]:

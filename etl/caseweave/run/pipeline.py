@@ -6,14 +6,14 @@ import datetime
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from caseweave.identity.keyfile import project_key
+from caseweave.identity.keyfile import ProjectKey, project_key
 from caseweave.run.account import account, write_account
 from caseweave.run.convert import Conversion, convert
 from caseweave.run.database import OmopDelivery, OmopServer, known_key, remembered
@@ -28,7 +28,7 @@ from caseweave.run.guards import (
 )
 from caseweave.run.handback import hand_back
 from caseweave.run.lineage import write_lineage
-from caseweave.run.queries import ask
+from caseweave.run.queries import Asked, ask
 from caseweave.run.sides import side_by_side
 from caseweave.run.validate import refuse_invalid
 from caseweave.run.workspace import LAYOUT, Workspace, write_json
@@ -129,37 +129,9 @@ def run(
             sources = read_sources(paths, password=options.password, study=study)
     workspace.create()
     with workspace.locked():
-        state = workspace.read_state()
-        project, server = study.project or study.name, options.omop or remembered(state)
-        cdm = server.look() if server else None
-        known = state.get("key") or known_key(cdm, project)
-        key = project_key(project, key_file=options.key_file, known=known, workspace=workspace.root)
-        known_key(cdm, project, key)
-        state = {**workspace.require(study.name, key), "omop": server and server.as_state()}
-        with clock.step("terms"):
-            terms = open_terms(options.vocabulary)
-        with clock.step("apply"):
-            make = partial(
-                convert,
-                study,
-                key=key,
-                terms=terms,
-                today=options.today,
-                site=options.site,
-                known_subjects=frozenset(state.get("subjects", ())),
-                merged=state.get("merged", {}),
-                cdm=cdm.shapes if cdm else None,
-            )
-            conversion, asked = ask(make, sources, workspace, options.language)
-            sources = asked.sources
-        if options.validate != "none":
-            with clock.step("validate"):
-                refuse_invalid(conversion, options.validate)
-        number = int(state.get("runs", 0)) + 1
-        age = age_of(sources, options.as_of)
-        refuse_older(state, sources, age, options)
-        absent = state.get("subjects", ()) if options.complete else ()
-        scope = conversion.scope(increment=options.increment, absent=absent)
+        ready = prepare(study, sources, workspace, options, clock)
+        state, number, server, conversion = ready.state, ready.number, ready.server, ready.conversion
+        asked, sources, age, scope = ready.asked, ready.asked.sources, ready.age, ready.scope
         fhir = FhirDelivery(conversion, workspace, options.stream, scope)
         with OmopDelivery(workspace, conversion, options.stream, scope, server, options.verify) as omop:
             # a database can hold what another workspace, or one that was lost, delivered
@@ -183,6 +155,60 @@ def run(
             hand_back(workspace, conversion, asked, language=options.language)
         remember(workspace, conversion, loaded(state, sources, age, options), number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run before it is held against what the targets hold."""
+
+    state: Mapping[str, Any]
+    number: int
+    server: OmopServer | None
+    conversion: Conversion
+    asked: Asked
+    age: datetime.datetime
+    scope: Scope
+
+
+def prepare(
+    study: Study,
+    sources: Sequence[Source],
+    workspace: Workspace,
+    options: Options,
+    clock: Clock,
+    find_key: Callable[..., ProjectKey] = project_key,
+) -> Ready:
+    """Make the facts of a run, and refuse what may not be run; only `find_key` may write, a project's first key."""
+    state = workspace.read_state()
+    project, server = study.project or study.name, options.omop or remembered(state)
+    cdm = server.look() if server else None
+    known = state.get("key") or known_key(cdm, project)
+    key = find_key(project, key_file=options.key_file, known=known, workspace=workspace.root)
+    known_key(cdm, project, key)
+    state = {**workspace.require(study.name, key), "omop": server and server.as_state()}
+    with clock.step("terms"):
+        terms = open_terms(options.vocabulary)
+    with clock.step("apply"):
+        make = partial(
+            convert,
+            study,
+            key=key,
+            terms=terms,
+            today=options.today,
+            site=options.site,
+            known_subjects=frozenset(state.get("subjects", ())),
+            merged=state.get("merged", {}),
+            cdm=cdm.shapes if cdm else None,
+        )
+        conversion, asked = ask(make, sources, workspace, options.language)
+    if options.validate != "none":
+        with clock.step("validate"):
+            refuse_invalid(conversion, options.validate)
+    age = age_of(asked.sources, options.as_of)
+    refuse_older(state, asked.sources, age, options)
+    absent = state.get("subjects", ()) if options.complete else ()
+    scope = conversion.scope(increment=options.increment, absent=absent)
+    return Ready(state, int(state.get("runs", 0)) + 1, server, conversion, asked, age, scope)
 
 
 def remember(workspace: Workspace, conversion: Conversion, state: Mapping[str, Any], runs: int) -> None:

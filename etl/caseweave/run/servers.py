@@ -34,16 +34,27 @@ def study_of(workspace: Workspace) -> str:
 def known_servers(workspace: Workspace) -> list[Server]:
     """The servers to which a workspace was delivered before, with the form they were given."""
     study_of(workspace)
-    with ledger_of(workspace) as connection:
+    with ledger_of(workspace, keep=False) as connection:
         rows = connection.execute("SELECT url, format, bundle FROM fhir_server ORDER BY url").fetchall()
     return [Server(url, format=format_, bundle=bundle) for url, format_, bundle in rows]
 
 
+def begin_undone(connection: sqlite3.Connection) -> None:
+    """Begin a transaction that closing the connection takes back; until then nothing of it reaches the file."""
+    connection.execute("PRAGMA cache_spill = OFF")
+    connection.execute("BEGIN IMMEDIATE")
+
+
 @contextlib.contextmanager
-def ledger_of(workspace: Workspace) -> Iterator[sqlite3.Connection]:
-    """The ledger's database; what is settled is committed at once, patient by patient, for sending takes long."""
+def ledger_of(workspace: Workspace, *, keep: bool = True) -> Iterator[sqlite3.Connection]:
+    """The ledger's database; what is settled is committed at once, patient by patient, for sending takes long.
+
+    Arguments: `keep` off undoes at the end whatever is written, so that the file stays as it is.
+    """
     connection = sqlite3.connect(workspace.ledger, isolation_level=None, timeout=60)
     try:
+        if not keep:
+            begin_undone(connection)
         connection.execute(SERVERS)
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{OWN}_kind",)).fetchone():
             raise UsageError(
@@ -65,7 +76,7 @@ def deliveries(workspace: Workspace) -> list[dict[str, Any]]:
     if not workspace.ledger.is_file():
         return []
     found = []
-    with ledger_of(workspace) as connection:
+    with ledger_of(workspace, keep=False) as connection:
         query = "SELECT url, format, bundle, last FROM fhir_server ORDER BY url"
         for url, format_, bundle, last in connection.execute(query).fetchall():
             server = Server(url, format=format_, bundle=bundle)

@@ -57,16 +57,20 @@ class Workspace:
 
     def create(self) -> None:
         """Make the folder, or take it as it is; private/ is for its owner alone."""
+        self.refuse_strange()
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.private.mkdir(mode=0o700, exist_ok=True)
+        if os.name == "posix":
+            self.private.chmod(0o700)
+
+    def refuse_strange(self) -> None:
+        """Raise Refusal for a folder that holds other things than a workspace."""
         # a first run that was stopped has left private/ and nothing else
         strange = self.root.exists() and any(one != self.private for one in self.root.iterdir())
         if strange and not self.state.exists():
             raise Refusal(
                 f"{self.root} holds other files and is no workspace.", way_out="Name an empty or new folder with -o."
             )
-        self.root.mkdir(parents=True, exist_ok=True)
-        self.private.mkdir(mode=0o700, exist_ok=True)
-        if os.name == "posix":
-            self.private.chmod(0o700)
 
     def read_state(self) -> dict[str, Any]:
         """What the workspace remembers: layout, study, check value of the key, number of runs; {} in a new one."""
@@ -97,7 +101,7 @@ class Workspace:
         except ImportError:  # not a Unix: the ledger's own lock still keeps two writers apart
             yield
             return
-        with (self.private / "lock").open("w") as file:
+        with (self.private / "lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
