@@ -28,6 +28,7 @@ from caseweave.sources.child import Reader
 from caseweave.sources.files import digest, kind_of
 from caseweave.sources.sheetscan import column_number
 from caseweave.spec.loader import load_study
+from caseweave.spec.models import Study
 from caseweave.targets.omop.sqlite import SqliteDatabase
 from caseweave.terms import open_terms
 from caseweave.values.grid import Grid, GridColumn, Source
@@ -46,9 +47,14 @@ def read(reader: Reader, path: Path, password: str | None = None) -> Source:
     return Source("source-1", str(path), digest(path), reading.modified, reading.kind, reading.grids, reading.notes)
 
 
+@cache
+def breast() -> Study:
+    return load_study("breast")
+
+
 def converted(source: Source) -> Conversion:
     """The facts and findings of a source."""
-    return convert(load_study("breast"), [source], key=_KEY, terms=open_terms(), today=TODAY)
+    return convert(breast(), [source], key=_KEY, terms=open_terms(), today=TODAY)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Noted:
 
 
 Outcome = Value | Problem | Noted | None
+_EXACT = 1e15
 # what cells turned out to be, by their type (1, 1.0 and True are equal); and that by the rules for the dates of a field
 Known = dict[tuple[type, RawCell], Outcome]
 DatesRead = dict[tuple[DateRules, str, frozenset[tuple[str, str]]], Known]
@@ -120,6 +121,9 @@ class FieldReader:
         return self.parse(raw, unit)
 
     def identifier(self, raw: RawCell, unit: RawCell) -> Outcome:
+        if isinstance(raw, float) and abs(raw) >= _EXACT:
+            message = "Excel took it for a number, of which it keeps 15 digits; the others are lost."
+            return Problem("lost-digits", message, "the id as text, in a cell with the format Text")
         text = clean(raw)
         if self.field.matches and not re.fullmatch(self.field.matches, text):
             return Problem(

@@ -13,6 +13,7 @@ from caseweave.issues import Finding
 from caseweave.plan.facts import Mask
 from caseweave.plan.queries import is_queries
 from caseweave.plan.rows import no_subject
+from caseweave.plan.spellings import nearest_name
 from caseweave.plan.tables import Part, Table, TableColumn, concatenate
 from caseweave.spec.models import Field, Sheet, Study
 from caseweave.values.grid import Grid, Source, column_letters
@@ -54,7 +55,7 @@ def lay_out(study: Study, sources: Sequence[Source]) -> Layout:
             known = sheet.key if sheet is not None else f"sheet-{place + 1}"
             layout.tabs.setdefault((source.alias, known), []).append(grid.name)
             if sheet is None:
-                _unknown_sheet(layout, source, grid, place, ignore)
+                _unknown_sheet(layout, source, grid, place, ignore, study.sheets)
                 continue
             seen.add(sheet.key)
             part = _read_part(layout, study, sheet, source, grid)
@@ -97,7 +98,9 @@ def _sheet_of(study: Study, grid: Grid, grids: int) -> Sheet | None:
     return None
 
 
-def _unknown_sheet(layout: Layout, source: Source, grid: Grid, place: int, ignore: Mapping[str, str]) -> None:
+def _unknown_sheet(
+    layout: Layout, source: Source, grid: Grid, place: int, ignore: Mapping[str, str], sheets: Sequence[Sheet]
+) -> None:
     cells = _cells(grid)
     reason = ignore.get(normal(grid.name))
     alias = f"sheet-{place + 1}"
@@ -105,6 +108,7 @@ def _unknown_sheet(layout: Layout, source: Source, grid: Grid, place: int, ignor
         layout.ignored[f"sheet: {reason}"] += cells
         return
     layout.rejected["unknown-sheet"] += cells
+    near = nearest_name(grid.name, (name for one in sheets for name in (one.name, *one.aliases)))
     layout.findings.append(
         Finding(
             rule="unknown-sheet",
@@ -113,7 +117,8 @@ def _unknown_sheet(layout: Layout, source: Source, grid: Grid, place: int, ignor
             sheet=alias,
             found=grid.name,
             message="The study knows no such sheet; its cells were not loaded.",
-            suggestion="Name it under `aliases` of a sheet, or under `ignore_sheets` with a reason.",
+            suggestion=(f"Call it {near}, if it is that. " if near else "")
+            + "Name it under `aliases` of a sheet, or under `ignore_sheets` with a reason.",
         )
     )
 
@@ -179,37 +184,50 @@ def _read_part(
             )
         )
         return None
+    lacking = [one for one in sheet.fields.values() if one.name not in columns and not one.ignore]
+    keys = [one for one in lacking if one.name in sheet.row_key]
     body = start + sheet.header_rows
+    if keys:  # without its key a row would be taken for another one
+        layout.rejected["missing-column"] += int(
+            sum(np.count_nonzero(_codes(grid, c)[body:]) for c in range(grid.width))
+        )
+        layout.findings.extend(_missing_column(one, where, key=True) for one in keys)
+        return None
     rows = _data_rows(layout, where, grid, body, columns[subject])
-    for header, column in unknown.items():
-        cells = int(np.count_nonzero(_codes(grid, column)[body:]))
+    for header, column in unknown:
+        cells = int(np.count_nonzero(_codes(grid, column)[rows]))
         layout.rejected["unknown-column"] += cells
-        layout.findings.append(
-            Finding(
-                rule="unknown-column",
-                severity="error",
-                **where,
-                cell=_header_address(grid, start, column),
-                found=header,
-                message=f"{_column_name(grid, column)} is in no field of the mapping; its {cells} cells stay out.",
-                suggestion="Map it, or give it `ignore:` with a reason.",
+        if cells or header:
+            near = nearest_name(header, (name for one in lacking for name in names_of(one)))
+            layout.findings.append(
+                Finding(
+                    rule="unknown-column",
+                    severity="error" if cells else "message",
+                    **where,
+                    cell=_header_address(grid, start, column),
+                    found=header,
+                    message=f"{_column_name(grid, column)} is in no field of the mapping; its {cells} cells stay out.",
+                    suggestion=(f"Call it {near}, if it is that. " if near else "")
+                    + "Map it, or give it `ignore:` with a reason.",
+                )
             )
-        )
-    layout.findings.extend(
-        Finding(
-            rule="missing-column",
-            severity="warning",
-            field=one.name,
-            **where,
-            expected=one.column or one.name,
-            message="The sheet has no such column; what earlier files said in it stays.",
-        )
-        for one in sheet.fields.values()
-        if one.name not in columns and not one.ignore
-    )
+    layout.findings.extend(_missing_column(one, where) for one in lacking)
     layout.findings.extend(_merged(where, grid, rows, set(columns.values())))
     part = Part(source.alias, sheet.key, rows, columns, grid)
     return part, {name: TableColumn(_codes(grid, c)[rows], grid.columns[c].distinct) for name, c in columns.items()}
+
+
+def _missing_column(one: Field, where: Mapping[str, str], *, key: bool = False) -> Finding:
+    return Finding(
+        rule="missing-column",
+        severity="error" if key else "warning",
+        field=one.name,
+        **where,
+        expected=one.column or one.name,
+        message="The sheet has no such column, without which its rows can't be told apart; it was not loaded."
+        if key
+        else "The sheet has no such column; what earlier files said in it stays.",
+    )
 
 
 def _merged(where: Mapping[str, str], grid: Grid, rows: np.ndarray, columns: set[int]) -> list[Finding]:
@@ -246,16 +264,14 @@ def _column_name(grid: Grid, column: int, *, short: bool = False) -> str:
 
 def _columns(
     layout: Layout, where: Mapping[str, str], headers: Sequence[str], fields: Mapping[str, Field], grid: Grid, row: int
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Which field stands in which column, and the headers that no field claims."""
+) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    """Which field stands in which column, and the columns that no field claims, with their headers."""
     columns: dict[str, int] = {}
-    unknown: dict[str, int] = {}
+    unknown: list[tuple[str, int]] = []
     for column, header in enumerate(headers):
         one = fields.get(normal(header))
-        if not header:
-            continue
         if one is None:
-            unknown[header] = column
+            unknown.append((header, column))
         elif one.name in columns:
             layout.findings.append(
                 Finding(
@@ -269,7 +285,7 @@ def _columns(
                     suggestion="Rename or remove one of them.",
                 )
             )
-            unknown[header] = column
+            unknown.append((header, column))
         else:
             columns[one.name] = column
     return columns, unknown

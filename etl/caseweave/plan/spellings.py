@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 
 from caseweave.spec.valueset import ValueSet
-from caseweave.values.grid import RawCell
+from caseweave.values.grid import RawCell, normal
 from caseweave.values.problems import plain
 from caseweave.values.types import Value
 
@@ -17,7 +18,7 @@ _LATIN = str.maketrans(
     "АВЕКМНОРСТХаеорсхΑΒΕΖΗΙΚΜΝΟΡΤΥΧ\u2010\u2011\u2012\u2013\u2014\u2212", "ABEKMHOPCTXaeopcxABEZHIKMNOPTYX------"
 )
 _DIGITS = str.maketrans("OoIl|", "00111")
-_AMONG_DIGITS = re.compile(r"(?<=[0-9])[OoIl|]+|[OoIl|]+(?=[0-9])")
+_AMONG_DIGITS = re.compile(r"(?<=[0-9.])[OoIl|]+|[OoIl|]+(?=[0-9])")
 
 
 def clean(raw: RawCell) -> str:
@@ -78,3 +79,14 @@ def likely_id(text: str, pattern: str) -> str:
     tidy = text.translate(_LATIN).replace(" ", "")
     digits = _AMONG_DIGITS.sub(lambda found: found[0].translate(_DIGITS), tidy)
     return next((one for one in (tidy, digits, tidy.upper(), digits.upper()) if re.fullmatch(pattern, one)), "")
+
+
+def nearest_name(text: str, names: Iterable[str]) -> str:
+    """The header or tab name that comes closest; "" where none does.
+
+    >>> nearest_name("Ki-67 index", ["Side", "Ki-67"])
+    'Ki-67'
+    """
+    spelt = {normal(name): name for name in names}
+    near = difflib.get_close_matches(normal(text), spelt, n=1, cutoff=0.6)
+    return spelt[near[0]] if near else ""

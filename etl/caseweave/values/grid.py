@@ -6,18 +6,19 @@ import datetime
 from array import array
 from dataclasses import dataclass
 
+from caseweave.values.problems import plain
 from caseweave.values.types import CellError, Digits
 
 RawCell = None | str | int | float | bool | datetime.date | datetime.time | datetime.timedelta | CellError | Digits
 
 
 def normal(text: object) -> str:
-    """A header, key or tab name as it is compared: case, spaces and the star of a required column don't count.
+    """A header, key or tab name as it is compared: case, spaces, a colon and the star of a required column don't count.
 
     >>> normal(" Patient\\u00a0ID *")
     'patient id'
     """
-    return " ".join(str(text).replace("\u00a0", " ").split()).rstrip("* ").casefold()
+    return plain(str(text)).rstrip("*: ").casefold()
 
 
 @dataclass(frozen=True, slots=True)

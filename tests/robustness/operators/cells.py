@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.robustness.operators.book import Book, Error, Formula, Raw, place
+from tests.robustness.operators.excel import in_book
 from tests.robustness.operators.table import Operator, Said, accepted, blank, group, rejected, same
 
 KI67 = "diagnosis.ki67"  # 12
@@ -27,16 +28,6 @@ def merged(range_: str, sheet: str = "Diagnosis"):  # type: ignore[no-untyped-de
     def change(book: Book) -> None:
         with book.opened() as workbook:
             workbook[sheet].merge_cells(range_)
-
-    return change
-
-
-def in_excel(do):  # type: ignore[no-untyped-def]
-    """Change a workbook as its owner would, by openpyxl."""
-
-    def change(book: Book) -> None:
-        with book.opened() as workbook:
-            do(workbook)
 
     return change
 
@@ -159,19 +150,19 @@ OPERATORS: tuple[Operator, ...] = group(
             font='<font><color rgb="FFFFFFFF"/></font>',
         ),
     ),
-    Operator("comments", "remarks in comments, one on a blank cell", change=in_excel(commented)),
-    Operator("conditional-format", "cells that turn red", change=in_excel(coloured)),
+    Operator("comments", "remarks in comments, one on a blank cell", change=in_book(commented)),
+    Operator("conditional-format", "cells that turn red", change=in_book(coloured)),
     Operator(
         "filter",
         "a filter that hides two patients",
-        change=in_excel(filtered),
+        change=in_book(filtered),
         why="hidden is not deleted: what a filter hides is data",
     ),
-    Operator("hyperlink", "an id that is a link", change=in_excel(linked)),
-    Operator("hidden-row", "a patient's row is hidden", change=in_excel(hidden_row)),
-    Operator("hidden-column", "a column is hidden", change=in_excel(hidden_column)),
-    Operator("hidden-sheet", "a sheet is hidden", change=in_excel(hidden_sheet)),
-    Operator("locked", "sheet and workbook are locked with a password, not encrypted", change=in_excel(locked)),
+    Operator("hyperlink", "an id that is a link", change=in_book(linked)),
+    Operator("hidden-row", "a patient's row is hidden", change=in_book(hidden_row)),
+    Operator("hidden-column", "a column is hidden", change=in_book(hidden_column)),
+    Operator("hidden-sheet", "a sheet is hidden", change=in_book(hidden_sheet)),
+    Operator("locked", "sheet and workbook are locked with a password, not encrypted", change=in_book(locked)),
     Operator(
         "merged-downwards",
         "the id of two tumours' rows is one merged cell",
