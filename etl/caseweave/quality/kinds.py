@@ -155,10 +155,10 @@ def _table(rule: Written) -> Iterator[Part]:
     for row in table.rows:  # what goes with several answers stands in several rows
         answers.setdefault(row[:-1], set()).update(row[-1])
     cases: dict[tuple[str, ...], list[Expression]] = {}
-    for row, values in answers.items():
+    for row, fitting in answers.items():
         asked = [_one_of(rule, table, name, row[n]) for n, name in given]
         if None not in asked:  # else no field can hold what this row says
-            cases.setdefault(tuple(sorted(values)), []).append(_all([one for one in asked if one is not None]))
+            cases.setdefault(tuple(sorted(fitting)), []).append(_all([one for one in asked if one is not None]))
     tests: list[Expression] = []
     for values, inputs in cases.items():
         said = _one_of(rule, table, answer[1], values)

@@ -69,7 +69,7 @@ def share(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> I
                     message=f"{rule.message} Filled in {many} of {of} rows ({100 * many // of} %){named}.",
                     sheet=facts.sheet.key,
                     field=rule.mark,
-                    expected=f"at least {100 * rule.limit:.4g} %",
+                    expected=f"at least {float(100 * rule.limit):g} %",
                 ),
             )
 
