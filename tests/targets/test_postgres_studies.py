@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from caseweave.run.convert import Conversion, write_to
+from caseweave.run.convert import Conversion, compare_with, write_to
 from caseweave.targets.omop.postgres import PostgresDatabase
 from caseweave.targets.omop.server import create_cdm
 from caseweave.targets.omop.sqlite import SqliteDatabase
@@ -17,7 +17,7 @@ def loaded(dsn: str, conversion: Conversion) -> tuple[int, dict[str, int]]:
     """What a delivery writes, and what is there then."""
     with PostgresDatabase(dsn, conversion.omop.settings.shapes, "cdm") as database:
         database.require(conversion.key.project, conversion.key.check_value)
-        _, written = write_to(database, conversion)
+        written = compare_with(database, conversion).write()
         return written.total(), database.count()
 
 

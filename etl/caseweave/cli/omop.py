@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ class Action(StrEnum):
     """What is done with a database."""
 
     INIT = "init"
+    CHECK = "check"
 
 
 class Version(StrEnum):
@@ -29,35 +31,80 @@ class Version(StrEnum):
 
 
 def omop(
-    action: Annotated[Action, typer.Argument(metavar="init", show_default=False, help="What to do: init makes a CDM.")],
-    dsn: Annotated[
+    action: Annotated[
+        Action,
+        typer.Argument(
+            metavar="init|check",
+            show_default=False,
+            help="What to do: init makes an empty CDM, check asks a filled one whether it is sound.",
+        ),
+    ],
+    target: Annotated[
         str,
         typer.Argument(
-            metavar="DSN", show_default=False, help="The PostgreSQL database, as postgresql://USER@HOST/DATABASE."
+            metavar="DSN",
+            show_default=False,
+            help="The PostgreSQL database, as postgresql://USER@HOST/DATABASE; check takes a workspace or an SQLite "
+            "file too.",
         ),
     ],
     cdm: Annotated[
-        Version, typer.Option("--cdm", help="The version; 5.3 comes with the oncology extension.")
-    ] = Version.V5_4,
-    imaging: Annotated[bool, typer.Option("--imaging", help="Add IMAGE_OCCURRENCE and IMAGE_FEATURE.")] = False,
+        Version | None,
+        typer.Option(
+            "--cdm",
+            show_default="5.4; check: what the tables show",
+            help="The version; 5.3 comes with the oncology extension.",
+        ),
+    ] = None,
+    imaging: Annotated[bool, typer.Option("--imaging", help="With IMAGE_OCCURRENCE and IMAGE_FEATURE.")] = False,
     schema: Annotated[
-        str, typer.Option("--schema", metavar="SCHEMA", help="Where the CDM goes; made where it isn't there.")
+        str, typer.Option("--schema", metavar="SCHEMA", help="Where the CDM is; init makes it where it isn't there.")
     ] = "public",
     vocabulary_schema: options.VocabularySchema = None,
-) -> None:
-    """Make an OMOP CDM on PostgreSQL, with all keys, for `caseweave run --omop DSN`.
+    thresholds: Annotated[
+        Path | None,
+        typer.Option(
+            "--thresholds",
+            metavar="FILE",
+            show_default=False,
+            help="check: a csv of check, table, field and threshold (percent of rows that may fail; * is any).",
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", show_default=False, help="check: write all checks with their figures."),
+    ] = None,
+    junit: options.Junit = None,
+) -> int:
+    """Make an OMOP CDM on PostgreSQL for `caseweave run --omop DSN`, or check the quality of one that is filled.
 
-    In a schema that holds this CDM already, only the tables are made that Caseweave keeps for itself: so its owner
-    prepares it for a user who may not create tables. The password comes from PGPASSWORD, .pgpass or a service file.
+    init: in a schema that holds this CDM already, only the tables are made that Caseweave keeps for itself: so its
+    owner prepares it for a user who may not create tables. check: some two thousand questions in the manner of OHDSI's
+    DataQualityDashboard; of a workspace, rows that fail are traced to their cells. Nothing is changed.
+    The password comes from PGPASSWORD, .pgpass or a service file.
     """
+    vocabulary = vocabulary_schema.lower() if vocabulary_schema else None
+    if action is Action.CHECK:
+        from caseweave.cli.omopcheck import check
+
+        return check(
+            target, cdm.value if cdm else "", imaging, schema.lower(), vocabulary, thresholds, json_file, junit
+        )
     from caseweave.cli.show import count, say
+    from caseweave.errors import UsageError
     from caseweave.shapes.omop import omop_shapes
     from caseweave.targets.omop.connect import place
     from caseweave.targets.omop.server import create_cdm
 
-    shapes = omop_shapes(cdm.value, oncology=cdm is Version.V5_3, imaging=imaging)
-    made = create_cdm(dsn, shapes, schema.lower(), vocabulary_schema.lower() if vocabulary_schema else None)
-    say(f"{count(len(made), 'table')} made in schema {schema.lower()} of the {place(dsn)}.")
+    if json_file or junit or thresholds:
+        raise UsageError(
+            "`caseweave omop init` makes no report.", way_out="Leave out --json, --junit and --thresholds."
+        )
+    version = cdm or Version.V5_4
+    shapes = omop_shapes(version.value, oncology=version is Version.V5_3, imaging=imaging)
+    made = create_cdm(target, shapes, schema.lower(), vocabulary)
+    say(f"{count(len(made), 'table')} made in schema {schema.lower()} of the {place(target)}.")
+    return 0
 
 
 def transfer_to(

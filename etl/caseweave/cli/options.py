@@ -213,6 +213,10 @@ Validate: TypeAlias = Annotated[
         "resource and where each reference leads (some thousands a second).",
     ),
 ]
+Junit: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--junit", metavar="FILE", show_default=False, help="Write the checks as JUnit XML, for pipelines."),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 AnswerLanguage: TypeAlias = Annotated[
     str,

@@ -117,7 +117,10 @@ class Asking:
         """Run one statement; raises TargetError."""
         cursor = self.connection.cursor()
         with told(self.dsn):
-            cursor.execute(query.replace("?", "%s"), arguments)
+            if arguments:
+                cursor.execute(query.replace("?", "%s"), arguments)
+            else:  # then psycopg2 leaves every % as it is
+                cursor.execute(query)
         return cursor
 
     def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -127,13 +130,15 @@ class Asking:
 
 
 @contextmanager
-def asking(dsn: str, schema: str) -> Iterator[Asking]:
-    """A connection to read a schema with."""
+def asking(dsn: str, *schemas: str) -> Iterator[Asking]:
+    """A connection to read schemas with, dates in ISO form."""
     connection = connect(dsn)
     try:
         connection.set_session(readonly=True)
         ask = Asking(connection, dsn)
-        ask.execute("SELECT set_config('search_path', quote_ident(?), true)", (schema,))
+        path = ", ".join(["quote_ident(?)"] * len(schemas))
+        ask.execute(f"SELECT set_config('search_path', concat_ws(', ', {path}), true)", schemas)
+        ask.execute("SELECT set_config('datestyle', 'ISO', true)")
         yield ask
     finally:
         connection.close()

@@ -108,6 +108,27 @@ def columns_of(cursor: Cursor, schema: str) -> dict[str, frozenset[str]]:
     return {table: frozenset(columns) for table, columns in cursor.fetchall()}
 
 
+def tables_in(
+    dsn: str, schema: str, vocabulary_schema: str | None = None
+) -> tuple[dict[str, frozenset[str]], list[str]]:
+    """The tables of a schema, whatever it holds, with those of its vocabulary; and the schemas where they are.
+
+    >>> tables_in("postgresql://etl@cdm.example/omop", "cdm")  # doctest: +SKIP
+
+    Raises TargetError where the database can't be reached.
+    """
+    connection = connect(dsn)
+    try:
+        with told(dsn), connection.cursor() as cursor:
+            columns = columns_of(cursor, schema)
+            other = vocabulary_schema or ("" if "concept" in columns else _pointed_to(cursor, schema))
+            if not other or other == schema:
+                return columns, [schema]
+            return {**columns_of(cursor, other), **columns}, [schema, other]
+    finally:
+        connection.close()
+
+
 def _pointed_to(cursor: Cursor, schema: str) -> str | None:
     """The schema of the CONCEPT that foreign keys of the CDM point to."""
     cursor.execute(
