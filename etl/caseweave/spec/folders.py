@@ -118,7 +118,9 @@ class Folders:
 
 
 # what else lies in vocabularies/
-NOT_VALUESETS = frozenset({"systems", "presence", "omop_conventions", "omop_concepts", "codes", "shapes", "template"})
+NOT_VALUESETS = frozenset(
+    {"systems", "presence", "omop_conventions", "omop_concepts", "codes", "shapes", "template", "report"}
+)
 
 
 def folders(studies: Sequence[Path | str] = ()) -> Folders:
