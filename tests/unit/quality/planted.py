@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import openpyxl
 
 from caseweave.spec.loader import load_study
 from caseweave.spec.models import Study
-from caseweave.targets.template import write_template
+from caseweave.targets.template import Check, write_template
 
 SITES = ("AA", "BB", "CC")
 # sheet, patient, field, what is planted there
@@ -27,10 +28,10 @@ PLANTED: list[tuple[str, str, str, Any]] = [
 ]
 
 
-def planted_form(path: Path, patients: int = 24, planted: bool = True) -> Path:
+def planted_form(path: Path, patients: int = 24, planted: bool = True, rules: Iterable[Check] = ()) -> Path:
     """Write the form: the three example patients over and over, under ids of three sites."""
     study = load_study("breast")
-    write_template(study, path, "en", example=True)
+    write_template(study, path, "en", example=True, rules=rules)
     book = openpyxl.load_workbook(path)
     for sheet in study.sheets:
         tab = book[sheet.title["en"]]

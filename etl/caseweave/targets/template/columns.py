@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from caseweave.spec.models import Field
@@ -35,13 +36,18 @@ def hint(field: Field, language: str) -> str:
     return word({"code": "kind_list"}.get(field.type, f"kind_{field.type}"), language)
 
 
-def prompt(field: Field, language: str) -> tuple[str, str]:
-    """What Excel shows beside a cell that is clicked on: a title and a text, within its limits."""
+def prompt(field: Field, language: str, rules: Sequence[str] = ()) -> tuple[str, str]:
+    """What Excel shows beside a cell that is clicked on: a title and a text, within its limits.
+
+    Arguments: `rules`, what the rules say that colour the cell.
+    """
     parts = [text_in(field.help, language), expectation(field, language)]
     if field.required is True:
         parts.append(word("required", language))
     elif field.required:
         parts.append(word("required_if", language))
+    if rules:
+        parts.append(word("coloured_when", language, rules=" ".join(rules)))
     if field.ignore:
         parts = [word("not_read", language)]
     title = text_in(field.label, language, field.name)

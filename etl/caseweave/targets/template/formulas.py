@@ -126,10 +126,10 @@ class Formulas:
         return f"COUNTIF({self.missing},{cell.ref})=0" if self.missing else "TRUE"
 
     def local(self, cell: Cell) -> str:
-        """The local value of a coded cell as text, "" where it is blank or declared missing."""
+        """The local value of a coded cell as text, "" where it is blank, declared missing, or nothing that we read."""
         if cell.found:
             raise Inexpressible("a coded value of another sheet")
-        found = f'IFERROR(VLOOKUP({cell.ref}&"",{cell.list},2,FALSE)&"",{cell.ref}&"")'
+        found = f'IFERROR(VLOOKUP({cell.ref}&"",{cell.list},2,FALSE)&"","")'
         return f'IF({self.not_missing(cell)},{found},"")' if self.missing else found
 
     def compare(self, operator: str, left: Expression, right: Expression) -> Truth:
@@ -179,7 +179,7 @@ class Formulas:
             cell = self.cell(node)
             if cell.field.unit_field:
                 raise Inexpressible(f"`{node}` has its unit in another cell")
-            return cell.ref, cell.found or f"ISNUMBER({cell.ref})"
+            return cell.ref, cell.found or in_range(cell)
         if isinstance(node, Unary) and node.operator == "negative":
             inner, known = self.number(node.operand)
             return f"(-{inner})", known
@@ -221,6 +221,15 @@ class Formulas:
         cell = self.cell(node)
         low, high = first_day(cell.ref), last_day(cell.ref)
         return (f"IF({cell.found},{low},NA())", f"IF({cell.found},{high},NA())") if cell.found else (low, high)
+
+
+def in_range(cell: Cell) -> str:
+    """TRUE for a number that is loaded; one that can't be is no number for the rules either."""
+    low, high = cell.field.range_error or (None, None)
+    tests = [f"ISNUMBER({cell.ref})"]
+    tests += [f"{cell.ref}>={low:f}"] if low is not None else []
+    tests += [f"{cell.ref}<={high:f}"] if high is not None else []
+    return tests[0] if len(tests) == 1 else f"AND({','.join(tests)})"
 
 
 def first_day(ref: str) -> str:

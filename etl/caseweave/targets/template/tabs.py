@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,8 @@ Row = Mapping[str, Any]
 class Tab:
     """What one tab is written with.
 
-    Arguments: `shown` is the range of each value set's labels; `missing` that of the study's missing codes.
+    Arguments: `shown` is the range of each value set's labels; `missing` that of the study's missing codes; `told`, by
+    field, what the rules say that colour its cells.
     """
 
     study: Study
@@ -38,6 +39,7 @@ class Tab:
     language: str
     shown: Mapping[str, str]
     missing: str
+    told: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def sheet(self) -> Sheet:
@@ -93,7 +95,7 @@ class Tab:
         dimension.alignment = Alignment(horizontal=side(field))
 
         kind = validation(field, f"{letter}{self.place.first}", self.shown.get(field.values, ""), self.missing)
-        title, said = prompt(field, self.language)
+        title, said = prompt(field, self.language, self.told.get(field.name, ()))
         rule = DataValidation(allow_blank=True, **kind)  # type: ignore[arg-type]
         rule.showInputMessage, rule.promptTitle, rule.prompt = True, title, said
         if kind:

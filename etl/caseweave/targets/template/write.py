@@ -58,7 +58,9 @@ def write_template(
     for sheet in study.sheets:
         marks, left_out[sheet.key] = Marks(study, sheet, places, lists.known, missing).all(rules)
         counts[sheet.key] = len(marks)
-        tab = Tab(study, places[sheet.key], language, lists.shown, missing)
+        mine = [one for one in rules if one.sheet == sheet.key and one.id not in left_out[sheet.key]]
+        told = {name: [text_in(one.messages, language) for one in mine if one.mark == name] for name in sheet.fields}
+        tab = Tab(study, places[sheet.key], language, lists.shown, missing, told)
         headers = tab.write(pages[sheet.key], marks, rows.get(sheet.key, ()))
         columns.update({(sheet.key, name): text for name, text in headers.items()})
     write_instructions(guide, study, language, rules, left_out)
