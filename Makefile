@@ -60,8 +60,10 @@ format: venv ## put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: venv ## write the pages that are made from the mappings
+docs: venv ## write the pages that are made from the mappings, and the references
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m caseweave.spec.schema
+	$(BIN)/python -m caseweave.quality.schema
 
 servers: venv ## PostgreSQL, LibreOffice, Java and the FHIR validator for the tests, where they can be had
 	@tests/services/install $(BIN)/python

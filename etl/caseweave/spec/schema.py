@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,9 @@ def schema_of(name: str) -> dict[str, Any]:
     return {"$schema": DIALECT, "title": f"Caseweave {FILES[name].name}", **found}
 
 
-def schema_text(name: str) -> str:
-    """The JSON Schema of one kind of file, as it is published."""
-    return json.dumps(schema_of(name), indent=1, ensure_ascii=False) + "\n"
+def schema_text(schema: dict[str, Any]) -> str:
+    """A JSON Schema as it is published."""
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def blocks_in(reader: Reader) -> Iterator[Block]:
@@ -80,10 +80,10 @@ def blocks_in(reader: Reader) -> Iterator[Block]:
     yield from getattr(reader, "inside", ())
 
 
-def all_blocks() -> list[Block]:
+def all_blocks(roots: Iterable[Block] = (STUDY, SHEET, FIELD, STATEMENT, VALUESET, PATTERN)) -> list[Block]:
     """Every block of the language, from the files down to their parts, each once."""
     found: list[Block] = []
-    queue: list[Block] = [STUDY, SHEET, FIELD, STATEMENT, VALUESET, PATTERN]
+    queue: list[Block] = [*roots]
     while queue:
         block = queue.pop(0)
         if any(block is one for one in found):
@@ -99,11 +99,11 @@ def reference() -> str:
     """The reference manual of the mapping language, as Markdown."""
     lines = [HEAD]
     for block in all_blocks():
-        lines += _section(block)
+        lines += section(block)
     lines += ["## Expressions", "", "| written | meaning |", "|---|---|"]
-    lines += [f"| {_cell(written)} | {_cell(meaning)} |" for written, meaning in EXPRESSIONS]
+    lines += [f"| {cell(written)} | {cell(meaning)} |" for written, meaning in EXPRESSIONS]
     lines += ["", "| function | gives |", "|---|---|"]
-    lines += [f"| `{_signature(name)}` | {_cell(about)} |" for name, (_, _, about) in FUNCTIONS.items()]
+    lines += [f"| `{_signature(name)}` | {cell(about)} |" for name, (_, _, about) in FUNCTIONS.items()]
     lines += [
         "",
         "A condition (`when`, `required`, `if`) holds only where its answer is true; unknown is not true.",
@@ -112,14 +112,15 @@ def reference() -> str:
     return "\n".join(lines)
 
 
-def _section(block: Block) -> list[str]:
+def section(block: Block) -> list[str]:
+    """A block as a section of a reference page: what it is, and its keys."""
     lines = [f"## {block.name[0].upper()}{block.name[1:]}", "", block.about]
     if block.shorthand is not None:
         lines[-1] += f" Or in short: {block.shorthand.wanted}."
     lines += ["", "| key | what it is | takes | example |", "|---|---|---|---|"]
     lines += [_row(key) for key in block.keys]
     if block.rest is not None:
-        lines.append(f"| *others* | {_cell(block.rest_about)} | {_cell(block.rest.wanted)} | |")
+        lines.append(f"| *others* | {cell(block.rest_about)} | {cell(block.rest.wanted)} | |")
     return [*lines, ""]
 
 
@@ -128,10 +129,11 @@ def _row(key: Key) -> str:
     example = f"`{key.example}`" if key.example else ""
     default = key.default if isinstance(key.default, str | bool | int) and key.default not in ("", False) else None
     takes = key.reader.wanted + (f" (default: {default})" if default is not None else "")
-    return f"| {name} | {_cell(key.about)} | {_cell(takes)} | {_cell(example)} |"
+    return f"| {name} | {cell(key.about)} | {cell(takes)} | {cell(example)} |"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text as a cell of a table in Markdown."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 
@@ -144,17 +146,17 @@ def _signature(name: str) -> str:
 def published() -> dict[Path, str]:
     """The files in the source tree that this module writes, with their content."""
     home = data_path("vocabularies")
-    found = {home / "shapes" / f"{name}.schema.json": schema_text(name) for name in FILES}
+    found = {home / "shapes" / f"{name}.schema.json": schema_text(schema_of(name)) for name in FILES}
     found[home.parent / REFERENCE] = reference()
     return found
 
 
-def main() -> None:
-    """Write the schemas and the reference manual."""
-    for path, text in published().items():
+def write(files: Mapping[Path, str]) -> None:
+    """Write files that are made out of tables, into the source tree."""
+    for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    write(published())
