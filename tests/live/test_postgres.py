@@ -77,12 +77,16 @@ def test_a_concept_that_moved_is_a_change(postgres_database: str, tmp_path: Path
     deliver(tmp_path / "a", form, omop=OmopServer(postgres_database, "cdm"))
     release = vocabulary_release(tmp_path / "athena", {WEIGHT: 43025315})
     assert done(deliver(tmp_path / "a", form, vocabulary=release)) == (0, 60, 0)
+    told = (tmp_path / "a" / "findings.csv").read_text(encoding="utf-8")
+    assert f"LNC|29463-7 (Body weight): concept {WEIGHT} became concept 43025315 with vocabulary v-next" in told
+    assert told.count("concept-moved") == 1
     query = (
         "SELECT measurement_concept_id, count(*) FROM cdm.measurement WHERE measurement_source_value = 'LNC|29463-7' "
         "GROUP BY 1"
     )
     assert ask(postgres_database, query) == [(43025315, 60)]
     assert done(deliver(tmp_path / "a", form, vocabulary=release)) == (0, 0, 0)
+    assert "concept-moved" not in (tmp_path / "a" / "findings.csv").read_text(encoding="utf-8")
 
 
 def test_a_concept_that_their_vocabulary_lacks(postgres_database: str, tmp_path: Path, form: Path) -> None:

@@ -28,6 +28,7 @@ from caseweave.run.guards import (
 )
 from caseweave.run.handback import hand_back
 from caseweave.run.lineage import write_lineage
+from caseweave.run.moved import moved, remember_concepts
 from caseweave.run.queries import Asked, ask
 from caseweave.run.sides import side_by_side
 from caseweave.run.validate import refuse_invalid
@@ -148,11 +149,13 @@ def run(
                     sent_fhir, sent_omop = side_by_side(fhir.deliver, lambda: _delivered(*omop.deliver()))
         conversion.findings.extend(retractions(sent_fhir.vanished_by_sheet))
         conversion.findings.extend(disagreements(conversion.applied, {*sent_fhir.conflicts, *sent_omop.conflicts}))
+        conversion.findings.extend(moved(workspace, conversion))
         with clock.step("report"):
             if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
                 write_lineage(workspace.lineage, number, conversion, sources)
             manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock, server)
             hand_back(workspace, conversion, asked, language=options.language)
+        remember_concepts(workspace, conversion)
         remember(workspace, conversion, loaded(state, sources, age, options), number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
 
