@@ -13,6 +13,7 @@ import typing
 from caseweave.version import __version__ as __version__
 
 if typing.TYPE_CHECKING:
+    from caseweave.api import Delivery as Delivery
     from caseweave.api import Result as Result
     from caseweave.api import Study as Study
     from caseweave.api import list_studies as list_studies
@@ -22,12 +23,13 @@ if typing.TYPE_CHECKING:
 # name -> module; imported on use, since the command line needs none of them to show its help
 _HOME = {
     "CaseweaveError": "caseweave.errors",
+    "Delivery": "caseweave.api",
     "Result": "caseweave.api",
     "Study": "caseweave.api",
     "list_studies": "caseweave.api",
     "load_study": "caseweave.api",
 }
-__all__ = ["CaseweaveError", "Result", "Study", "__version__", "list_studies", "load_study"]
+__all__ = ["CaseweaveError", "Delivery", "Result", "Study", "__version__", "list_studies", "load_study"]
 
 
 def __getattr__(name: str) -> typing.Any:

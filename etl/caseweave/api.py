@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from caseweave.errors import UsageError
 from caseweave.identity.keyfile import project_key
 from caseweave.run.convert import Conversion, convert, write_to
 from caseweave.run.reports import PRIVATE, rows_of
@@ -18,6 +20,7 @@ from caseweave.spec.loader import load_study as load_spec
 from caseweave.spec.models import Study as Spec
 from caseweave.targets.omop.sqlite import SqliteDatabase
 from caseweave.terms import open_terms
+from caseweave.values.grid import Source
 
 if TYPE_CHECKING:
     import pandas
@@ -93,11 +96,40 @@ class Study:
         """
         paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
         spec = self.spec
-        key = project_key(spec.project or spec.name, key_file=Path(key_file) if key_file else None)
+        key = project_key(spec.project or spec.name, key_file=_path(key_file))
         read = read_sources([Path(one) for one in paths], password=password, study=spec)
-        terms = open_terms(Path(vocabulary) if vocabulary else None)
+        terms = open_terms(_path(vocabulary))
         made = convert(spec, read, key=key, terms=terms, today=today, site=site)
-        return Result(made, {source.alias: source.path for source in read})
+        given = Given(spec, read, _path(key_file), _path(vocabulary), site, today)
+        return Result(made, {source.alias: source.path for source in read}, given)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a conversion was made of, to make it again against what a workspace holds."""
+
+    study: Spec
+    sources: Sequence[Source]
+    key_file: Path | None
+    vocabulary: Path | None
+    site: str
+    today: datetime.date | None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a delivery came to.
+
+    >>> Delivery({"run": 1}, 0).exit_code
+    0
+
+    Arguments: `manifest`, the workspace's manifest.json after it, of a dry run what would be done; `exit_code`, that of
+    the command line: 0 all loaded, 1 some input rejected, 3 a server lacks something (deliver again), 4 a dry run of
+    what would be refused.
+    """
+
+    manifest: Mapping[str, Any]
+    exit_code: int
 
 
 class Result:
@@ -107,8 +139,8 @@ class Result:
     >>> result.omop["measurement"]  # doctest: +SKIP
     """
 
-    def __init__(self, conversion: Conversion, files: Mapping[str, str]) -> None:
-        self._conversion, self._files = conversion, files
+    def __init__(self, conversion: Conversion, files: Mapping[str, str], given: Given | None = None) -> None:
+        self._conversion, self._files, self._given = conversion, files, given
 
     @property
     def balance(self) -> dict[str, int]:
@@ -153,6 +185,63 @@ class Result:
             for resource_type, _, found in renderer.resources(number):
                 lines.setdefault(resource_type, []).extend(found)
         return FhirResources(lines)
+
+    def deliver(
+        self,
+        workspace: PathLike,
+        *,
+        fhir: str | None = None,
+        omop: str | None = None,
+        omop_schema: str = "public",
+        vocabulary_schema: str | None = None,
+        stream: str = "main",
+        as_of: datetime.datetime | None = None,
+        increment: bool = False,
+        complete: bool = False,
+        retract: Literal["", "all"] = "",
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Delivery:
+        """Bring a workspace, and with it an OMOP database and a FHIR server, to what the forms say; only what differs.
+
+        >>> result = load_study("breast").convert("site-a.xlsx")  # doctest: +SKIP
+        >>> result.deliver("caseweave-breast", omop="postgresql://etl@cdm.example/omop").exit_code  # doctest: +SKIP
+        0
+
+        The same as `caseweave run`: the folder keeps the ledger, so that the forms again write nothing. Arguments:
+        `workspace`, a new folder or that of earlier deliveries; `fhir`, a server's base address, credentials from the
+        CASEWEAVE_FHIR_ variables; `omop`, a DSN without a password, else DIR/omop.sqlite or the database of earlier
+        deliveries; `omop_schema` and `vocabulary_schema` there; the others as the options of `caseweave run`. Raises
+        Refusal for what would harm data, UsageError for wrong arguments, TargetError where a database or server can't
+        be reached: the workspace then holds what is to be delivered again.
+        """
+        from caseweave.run.database import OmopServer
+        from caseweave.run.library import deliver
+        from caseweave.run.pipeline import Options
+
+        if self._given is None:
+            raise UsageError("This result can't be delivered.", way_out="Deliver what Study.convert gives.")
+        given = self._given
+        options = Options(
+            key_file=given.key_file,
+            vocabulary=given.vocabulary,
+            site=given.site,
+            today=given.today,
+            stream=stream,
+            as_of=as_of,
+            increment=increment,
+            complete=complete,
+            retract=retract,
+            force=force,
+            omop=OmopServer(omop, omop_schema, vocabulary_schema) if omop else None,
+            validate="templates",
+        )
+        done = deliver(given.study, given.sources, Path(workspace), options, fhir=fhir, dry_run=dry_run)
+        return Delivery(done.manifest, done.exit_code)
+
+
+def _path(given: PathLike | None) -> Path | None:
+    return Path(given) if given else None
 
 
 def _frame(database: SqliteDatabase, table: str) -> pandas.DataFrame:

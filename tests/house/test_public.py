@@ -7,11 +7,26 @@ import types
 import caseweave
 
 # A name joins here together with its line in CHANGELOG.md; one that goes was deprecated for a version.
-PUBLIC = {"CaseweaveError", "Result", "Study", "__version__", "list_studies", "load_study"}
+PUBLIC = {"CaseweaveError", "Delivery", "Result", "Study", "__version__", "list_studies", "load_study"}
 
 
 def test_public_names_are_locked() -> None:
     assert set(getattr(caseweave, "__all__", ["__version__"])) == PUBLIC
+
+
+# and so do the names on what they give
+MEMBERS = {
+    "Delivery": {"exit_code", "manifest"},
+    "Result": {"balance", "deliver", "facts", "fhir", "findings", "omop", "subjects"},
+    "Study": {"convert", "name", "version"},
+}
+
+
+def test_their_members_are_locked() -> None:
+    for name, members in MEMBERS.items():
+        thing = getattr(caseweave, name)
+        found = {one for one in (*vars(thing), *getattr(thing, "__dataclass_fields__", ())) if not one.startswith("_")}
+        assert found == members, name
 
 
 def test_nothing_else_looks_public() -> None:
