@@ -193,7 +193,7 @@ def _read_part(
         )
         layout.findings.extend(_missing_column(one, where, key=True) for one in keys)
         return None
-    rows = _data_rows(layout, where, grid, body, columns[subject])
+    rows = _in_line(layout, where, grid, body, _data_rows(layout, where, grid, body, columns[subject]))
     for header, column in unknown:
         cells = int(np.count_nonzero(_codes(grid, column)[rows]))
         layout.rejected["unknown-column"] += cells
@@ -215,6 +215,34 @@ def _read_part(
     layout.findings.extend(_merged(where, grid, rows, set(columns.values())))
     part = Part(source.alias, sheet.key, rows, columns, grid)
     return part, {name: TableColumn(_codes(grid, c)[rows], grid.columns[c].distinct) for name, c in columns.items()}
+
+
+def _in_line(layout: Layout, where: Mapping[str, str], grid: Grid, body: int, rows: np.ndarray) -> np.ndarray:
+    """The rows of a text table without those that have more cells than headers: theirs stand in the wrong columns.
+
+    A mark behind the last cell of every row is another thing, and harmless.
+    """
+    if not grid.lengths or not len(rows):
+        return rows
+    lengths = np.array(grid.lengths)
+    width = int(lengths[:body].max(initial=0))
+    long = lengths[rows] > width
+    if long.all() and not any(_codes(grid, column)[rows].any() for column in range(width, grid.width)):
+        return rows
+    for row in rows[long].tolist():
+        layout.rejected["row-too-long"] += int(lengths[row])
+        message = f"The row has {lengths[row]} cells under {width} headers, so that some stand in the wrong column."
+        layout.findings.append(
+            Finding(
+                rule="row-too-long",
+                severity="error",
+                cell=grid.address(row, 0),
+                **where,
+                message=message + " It was not loaded.",
+                suggestion="Put quotes around texts and numbers that hold the mark between cells.",
+            )
+        )
+    return np.asarray(rows[~long])
 
 
 def _missing_column(one: Field, where: Mapping[str, str], *, key: bool = False) -> Finding:

@@ -6,6 +6,7 @@ import codecs
 import csv
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from caseweave.errors import SourceDamaged, SourceTooLarge
@@ -33,11 +34,12 @@ def read_csv(path: Path, limits: Limits, *, tabs: bool = False) -> tuple[Grid, t
         stream.seek(0)
         csv.field_size_limit(limits.field)
         builder = GridBuilder(path.stem.encode("utf-8", "replace").decode())
-        builder.add_rows(_rows(csv.reader(stream, delimiter=delimiter, strict=True), path, limits))
-    return builder.grid(), notes
+        lengths: list[int] = []
+        builder.add_rows(_rows(csv.reader(stream, delimiter=delimiter, strict=True), path, limits, lengths))
+    return replace(builder.grid(), lengths=tuple(lengths)), notes
 
 
-def _rows(reader: Iterator[list[str]], path: Path, limits: Limits) -> Iterator[list[str]]:
+def _rows(reader: Iterator[list[str]], path: Path, limits: Limits, lengths: list[int]) -> Iterator[list[str]]:
     cells = 0
     row = 0
     try:
@@ -49,6 +51,7 @@ def _rows(reader: Iterator[list[str]], path: Path, limits: Limits) -> Iterator[l
                 )
             if row == 1 and len(record) <= 2 and record[:1] and record[0][:4].lower() == "sep=":
                 record = []  # Excel's own hint about the delimiter, no data
+            lengths.append(len(record))
             yield record
     except csv.Error as error:
         if "field larger" in str(error) or "unexpected end" in str(error):

@@ -8,6 +8,7 @@ from typing import IO
 
 from defusedxml import ElementTree
 
+from caseweave.errors import SourceDamaged
 from caseweave.sources.formats import percent_styles
 from caseweave.sources.limits import Limits
 from caseweave.sources.package import Parts, WorkbookScan, all_named, open_package
@@ -33,6 +34,8 @@ def scan_workbook(source: Path | IO[bytes], name: str, limits: Limits) -> Workbo
         for sheet in all_named(workbook, "sheet"):
             relation = next((value for key, value in sheet.attrib.items() if key.endswith("}id")), "")
             part = targets.get(relation, "")
+            if part and part not in parts:
+                raise SourceDamaged(name, "a sheet is listed that isn't there", way_out="Save it again in Excel.")
             if _root(parts, part) == "worksheet":
                 opening = partial(parts.open, part)
                 sheets[sheet.get("name", "")] = scan_sheet(opening, name, limits, percents)

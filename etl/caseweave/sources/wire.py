@@ -127,6 +127,7 @@ def _grid_head(grid: Grid) -> dict[str, Any]:
         "merged": grid.merged,
         "at": grid.at,
         "keys": grid.keys,
+        "lengths": grid.lengths,
         "distinct": [[_to_json(value) for value in column.distinct] for column in grid.columns],
     }
 
@@ -140,9 +141,9 @@ def _receive_grid(stream: IO[bytes], head: dict[str, Any]) -> Grid:
         columns.append(GridColumn(codes, values))
     merged = tuple((top, left, bottom, right) for top, left, bottom, right in head["merged"])
     keys = tuple((steps, key) for steps, key in head["keys"])
-    return Grid(
-        head["name"], head["hidden"], head["height"], head["width"], tuple(columns), merged, tuple(head["at"]), keys
-    )
+    size = (head["height"], head["width"])
+    lengths = tuple(head["lengths"])
+    return Grid(head["name"], head["hidden"], *size, tuple(columns), merged, tuple(head["at"]), keys, lengths)
 
 
 def _to_json(value: RawCell) -> Any:

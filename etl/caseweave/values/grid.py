@@ -38,7 +38,8 @@ class Grid:
 
     `merged` holds (first row, first column, last row, last column), zero-based and inclusive. Of a document `at` holds
     the JSON pointer of the object behind each row ("" for the header), `keys` for each column how many steps of that
-    pointer lead to the object that its key is in, and the pointer from there.
+    pointer lead to the object that its key is in, and the pointer from there. Of a text table `lengths` tells how many
+    cells each row has, blank ones included.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Grid:
     merged: tuple[tuple[int, int, int, int], ...] = ()
     at: tuple[str, ...] = ()
     keys: tuple[tuple[int, str], ...] = ()
+    lengths: tuple[int, ...] = ()
 
     def address(self, row: int, column: int) -> str:
         """Where a cell stands: A1, or the JSON pointer in a document."""
