@@ -216,8 +216,8 @@ class Result:
         be reached: the workspace then holds what is to be delivered again.
         """
         from caseweave.run.database import OmopServer
-        from caseweave.run.library import deliver
         from caseweave.run.pipeline import Options
+        from caseweave.run.script import deliver
 
         if self._given is None:
             raise UsageError("This result can't be delivered.", way_out="Deliver what Study.convert gives.")
