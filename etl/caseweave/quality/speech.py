@@ -54,7 +54,7 @@ class Speech:
         return text_in(given, self.language, otherwise)
 
     def expected(self, said: str) -> str:
-        """What is expected, as far as it is said in words.
+        """What is expected or suggested, as far as it is said in words.
 
         >>> Speech("es").expected("100 to 230 cm")
         '100 a 230 cm'
@@ -66,14 +66,19 @@ class Speech:
         return re.sub(r"(?<=\d) to (?=-?\d)", f" {self('to')} ", said)
 
     def message(self, one: Finding, messages: Mapping[str, Texts]) -> str:
-        """What a finding says; the figures that an English one holds stand in what is expected.
+        """What a finding says.
 
         Arguments: `messages` of the study's own rules, by the rule's id.
         """
         if self.language == "en":
             return one.message
-        said = messages.get(one.rule) or phrases(FILE, "rules").get(one.rule, {})
-        return said.get(self.language, "").replace("{place}", one.place) or one.message
+        if one.rule in messages:
+            return messages[one.rule].get(self.language, "").replace("{place}", one.place) or one.message
+        texts = phrases(FILE, "rules").get(one.rule, {})
+        figures = re.fullmatch(texts.get("figures", ".*"), one.message, re.DOTALL)
+        if figures is None or self.language not in texts:
+            return one.message
+        return texts[self.language].format(*map(self.expected, figures.groups()))
 
 
 ENGLISH = Speech()

@@ -129,7 +129,7 @@ def _said(one: Finding, voice: Voice) -> str:
     if one.expected:
         lines.append(speech("expected", expected=speech.expected(one.expected)))
     if one.suggestion:
-        lines.append(speech("perhaps", suggestion=one.suggestion))
+        lines.append(speech("perhaps", suggestion=speech.expected(one.suggestion)))
     return f"{speech.severity(one.severity)} {one.rule}. {' '.join(lines)}"
 
 

@@ -37,6 +37,7 @@ def planted_form(path: Path, patients: int = 24, planted: bool = True, rules: It
         tab = book[sheet.title["en"]]
         first = header_of(tab) + 1
         rows = [[cell.value for cell in row] for row in tab.iter_rows(min_row=first) if row[0].value]
+        own = {cell.column for cell in tab[first - 1] if "UID" in str(cell.value)}
         by_id: dict[str, list[list[Any]]] = {}
         for row in rows:
             by_id.setdefault(str(row[0]), []).append(row)
@@ -50,6 +51,8 @@ def planted_form(path: Path, patients: int = 24, planted: bool = True, rules: It
                     continue
                 for c, value in enumerate([who, *values[1:]], start=1):
                     left_out = n > 2 and c > 8 and (n * 7 + c * 5) % 19 == 0
+                    # two patients don't share their images
+                    value = f"{value}.{n}" if c in own and value and n > 2 else value
                     tab.cell(number, c).value = None if left_out else value
                 number += 1
     for key, patient, field, value in PLANTED if planted else ():

@@ -11,14 +11,16 @@ from typing import Any
 import openpyxl
 import pytest
 from lxml import etree
-from tests.services.office import Type
+from tests.services.office import Convert, Type
 from tests.unit.quality.planted import PLANTED, cell_of, planted_form
 
+from caseweave.plan.queries import QUERY_HEADS
 from caseweave.run.check import check
 from caseweave.run.pipeline import Options, Outcome, run
 from caseweave.run.queries import read_queries
 from caseweave.run.workspace import Workspace
 from caseweave.spec.loader import load_study
+from caseweave.targets.template import write_template
 
 STUDY = load_study("breast")
 
@@ -178,6 +180,60 @@ def test_a_csv_comes_back_as_xlsx_and_can_be_sent_in(tmp_path: Path) -> None:
     second = checked(tmp_path, made).manifest
     assert second["findings"]["error"] == first["findings"]["error"] == 1
     assert second["balance"] == first["balance"]
+
+
+def test_a_spanish_form_is_answered_in_spanish(tmp_path: Path, type_in_office: Type) -> None:
+    form = tmp_path / "centro.xlsx"
+    write_template(STUDY, form, "es", example=True)
+    book = openpyxl.load_workbook(form)
+    page = book["Datos demográficos"]
+    letter = next(cell.column_letter for cell in page[3] if str(cell.value).startswith("Peso"))
+    page[f"{letter}4"].value, page[f"{letter}5"].value = 160, 160
+    book.save(form)
+    checked(tmp_path, form)
+    made = annotated(tmp_path, "centro.annotated.xlsx")
+    asked = openpyxl.load_workbook(made)["Queries"]
+    assert [cell.value for cell in asked[1]] == list(QUERY_HEADS["es"])
+    rows = {row[2].value: row for row in asked.iter_rows(min_row=2)}
+    first, second = rows[f"{letter}4"], rows[f"{letter}5"]
+    assert (
+        first[7].value == "Peso: Fuera del intervalo habitual, de 35 a 150 kg; se carga tal cual."
+        and first[8].value == "Nueva"
+    )
+    assert openpyxl.load_workbook(made)["Datos demográficos"][f"{letter}4"].comment.text.startswith(
+        "Caseweave: aviso unusual-value. Fuera del intervalo habitual, de 35 a 150 kg; se carga tal cual. Quizá: 160 "
+    )
+    answers = {
+        ("Queries", first[9].coordinate): "Confirmado: pesado dos veces",
+        ("Queries", second[9].coordinate): "confirmada",
+    }
+    checked(tmp_path, type_in_office(made, answers))
+    again = {row[0].value: row for row in openpyxl.load_workbook(made)["Queries"].iter_rows(min_row=2)}
+    assert again[first[0].value][8].value == "Cerrada"
+    assert again[second[0].value][8].value == "Actualizada"
+    assert "Responda `confirmado:` con el motivo." in again[second[0].value][7].value
+    assert "Valores de 0" not in (tmp_path / "ws" / "report.html").read_text(encoding="utf-8")
+    # who asks for a language gets it, whatever the template speaks
+    check(STUDY, [form], Workspace(tmp_path / "ws"), Options(key_file=tmp_path / "breast.key", language="en"))
+    assert openpyxl.load_workbook(made)["Queries"]["I1"].value == "status"
+
+
+@pytest.mark.parametrize("kind", ["ods", "xls"])
+def test_other_kinds_of_workbooks_come_back_as_xlsx(tmp_path: Path, form: Path, soffice: Convert, kind: str) -> None:
+    checked(tmp_path, form)
+    before = queries(annotated(tmp_path))
+    source = tmp_path / f"site-a.{kind}"
+    source.write_bytes(soffice(form, kind).read_bytes())
+    checked(tmp_path, source)
+    made = annotated(tmp_path)
+    after = queries(made)
+    open_before = {name for name, row in before.items() if row["status"] != "Closed"}
+    assert open_before == {name for name, row in after.items() if row["status"] != "Closed"}
+    book = openpyxl.load_workbook(made)
+    for sheet, patient, field, value in PLANTED:
+        cell = cell_of(book, STUDY, sheet, patient, field)
+        assert cell.fill.fgColor.rgb in ("FFFFC2B3", "FFFFE2A8"), (patient, field)
+        assert cell.data_type != "f" and (value is None or str(cell.value) == str(value))
 
 
 def test_nothing_of_it_leaves_private(tmp_path: Path, form: Path) -> None:

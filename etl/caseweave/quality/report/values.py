@@ -69,7 +69,7 @@ def rules(measures: Measures, speech: Speech) -> str:
     """Findings by rule and severity."""
     if not measures.rules:
         return f"<h2>{speech('by_rule')}</h2><p>{speech('none')}</p>"
-    heads = [(speech("severity"), ""), (speech("rule"), ""), (speech("findings"), "n"), (speech("tile_patients"), "n"),
+    heads = [(speech("severity"), ""), (speech("rule"), ""), (speech("findings"), "n"), (speech("patients"), "n"),
              (speech("fields"), ""), (speech("says"), "")]  # fmt: skip
     rows = []
     for one in measures.rules:
