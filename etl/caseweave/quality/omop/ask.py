@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from caseweave.quality.omop.models import Check, Result, counting
 
 ROWS = 5
 MOST_COLUMNS = 200
+NOTHING = "there is no row to ask"
 Columns = Mapping[str, Collection[str]]
 
 
@@ -32,6 +34,7 @@ def check_database(ask: Ask, checks: Sequence[Check], columns: Columns, *, rows:
     Arguments: `columns` of each table that is there; `rows`, how many of the rows that fail are named. A check whose
     table or field isn't there, or that the database refuses, could not run; it never passed.
     """
+    empty = functools.cache(lambda table: _empty(ask, table, columns[table]))
     found: dict[str, Result] = {}
     groups: dict[str, list[Check]] = {}
     for one in checks:
@@ -39,6 +42,8 @@ def check_database(ask: Ask, checks: Sequence[Check], columns: Columns, *, rows:
             found[one.id] = _presence(one, columns)
         elif lacking := _lacking(one, columns):
             found[one.id] = Result(one, "could not run", why=lacking)
+        elif one.filled and one.field in empty(one.table):
+            found[one.id] = Result(one, "not applicable", why=NOTHING)
         else:
             groups.setdefault(one.source, []).append(one)
     for source, group in groups.items():
@@ -46,6 +51,17 @@ def check_database(ask: Ask, checks: Sequence[Check], columns: Columns, *, rows:
             for result in _ask(ask, source, group[start : start + MOST_COLUMNS], rows):
                 found[result.check.id] = result
     return [found[one.id] for one in checks]
+
+
+def _empty(ask: Ask, table: str, names: Collection[str]) -> frozenset[str]:
+    """The fields of a table that nothing fills, so that one scan spares many; none where it can't be told."""
+    ordered = sorted(names)
+    counted = ", ".join(f'count("{name}")' for name in ordered)
+    try:
+        (counts,) = _select(ask, f"SELECT {counted} FROM {table}")
+    except (CaseweaveError, sqlite3.Error):
+        return frozenset()
+    return frozenset(name for name, filled in zip(ordered, counts, strict=True) if not filled)
 
 
 def _presence(check: Check, columns: Columns) -> Result:
@@ -85,7 +101,7 @@ def _ask(ask: Ask, source: str, group: Sequence[Check], rows: int) -> Iterator[R
 
 def _judge(ask: Ask, check: Check, violated: int, total: int, rows: int) -> Result:
     if not total:
-        return Result(check, "not applicable", why="there is no row to ask")
+        return Result(check, "not applicable", why=NOTHING)
     failed = 100 * violated > check.threshold * total
     named = tuple(_rows(ask, check, rows)) if failed and check.key and rows else ()
     return Result(check, "failed" if failed else "passed", violated, total, rows=named)

@@ -18,7 +18,8 @@ class Check:
 
     Arguments: `threshold`, up to which share of rows in percent may fail; `source` behind FROM, `total` and `where`,
     the conditions of a row that is asked and of one that fails ("" where no rows are asked); `key`, table and column
-    of the keys of these rows; `needs`, the fields without which nothing can be asked.
+    of the keys of these rows; `needs`, the fields without which nothing can be asked; `filled`, whether only rows are
+    asked in which `field` is filled.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Check:
     total: str = ""
     where: str = ""
     key: tuple[str, str] | None = None
+    filled: bool = False
 
     @property
     def sql(self) -> str:

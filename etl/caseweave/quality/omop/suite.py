@@ -17,6 +17,9 @@ Dialect = Literal["sqlite", "postgresql"]
 THIS_YEAR = "this-year"
 
 
+FILLED = "{field} IS NOT NULL"
+
+
 class _Later:
     """A date and some days after it, written `{later:the date}`, as a dialect has it."""
 
@@ -88,10 +91,16 @@ def _check(
         threshold=float(given.get("threshold", name, place.table, place.field) or 0),
         needs=tuple(_needs(place, kind, key)) if asked else (),
         source=source,
-        total=_put(kind.get("total", "{field} IS NOT NULL"), words) if asked else "",
+        total=_put(kind.get("total", FILLED), words) if asked else "",
         where=_put(kind["where"], words) if asked else "",
         key=key if asked else None,
+        filled=asked and "from" not in kind and _asks_filled(kind.get("total", FILLED)),
     )
+
+
+def _asks_filled(total: str) -> bool:
+    """Whether no row in which the field is null is asked."""
+    return total == "{field} <> 0" or FILLED in total.split(" AND ")
 
 
 def key_of(table: Table) -> tuple[str, str] | None:
