@@ -37,7 +37,8 @@ class Operator:
     `says`, all findings beyond those of the undisturbed example; `means`, the cells in which the result differs from
     the example, as a careful person would have typed them (None: as if blank); `gone`, rows that count as not there
     (`diagnosis@4`), or whole sheets (`diagnosis`); `reads`, values that must have been read, as text; `refused`, the
-    error that the file is refused with. `why`, the reasoning where it isn't plain. `slow` ones need LibreOffice.
+    error that the file is refused with, and `reason`, a part of what it says. `moved`, whether cells stand elsewhere.
+    `why`, the reasoning where it isn't plain.
     """
 
     name: str
@@ -52,7 +53,6 @@ class Operator:
     reason: str = ""
     why: str = ""
     moved: bool = False
-    slow: bool = False
 
     @property
     def outcome(self) -> str:
