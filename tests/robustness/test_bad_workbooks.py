@@ -24,6 +24,7 @@ from tests.robustness.operators import GROUPS, OPERATORS
 from tests.robustness.operators.book import Book, columns, place
 from tests.robustness.operators.table import Operator
 from tests.robustness.oracles import same
+from tests.robustness.page import PAGE, page
 from tests.services.office import Convert
 
 from caseweave.errors import SourceError
@@ -90,7 +91,7 @@ def test_what_goes_out_is_what_goes_out_of_the_careful_twin(operator: Operator, 
 
 
 # faults that LibreOffice keeps when it saves the workbook in another format
-IN_EVERY_FORMAT = [
+IN_EVERY_FORMAT = (
     "numbers-decimal-comma",
     "numbers-thousands-comma-or-decimal",
     "numbers-zero-width-space-behind",
@@ -118,7 +119,7 @@ IN_EVERY_FORMAT = [
     "layout-rows-above",
     "layout-column-more",
     "layout-sheet-missing",
-]
+)
 
 
 @pytest.mark.torture
@@ -186,3 +187,7 @@ def test_names_tell_the_faults_apart() -> None:
     assert len(names) == len(set(names)) >= 120
     print("\n" + "\n".join(f"{group}: {len(operators)}" for group, operators in GROUPS.items()))
     assert all(one.name.startswith(f"{group}-") for group, operators in GROUPS.items() for one in operators)
+
+
+def test_the_page_of_faults_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.robustness.page"
