@@ -6,7 +6,7 @@ import datetime
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from caseweave.targets.ledger import Difference, Ledger
 from caseweave.targets.records import Records
 from caseweave.targets.scope import Scope
 from caseweave.values.grid import Source
+
+if TYPE_CHECKING:
+    from caseweave.run.convert import Conversion
 
 MOST_RETRACTED = 20
 MOST_SHARE = 0.05
@@ -114,23 +117,39 @@ def _aware(moment: datetime.datetime) -> datetime.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
-def refuse_older(state: Mapping[str, Any], sources: Sequence[Source], age: datetime.datetime, options: Any) -> None:
-    """Stop a run whose sources are older than those of the last run, or were superseded before.
+def spoken_of(conversion: Conversion) -> list[str]:
+    """What a run's sources speak of, where newer ones take the place of older ones: each sheet, of each site."""
+    sites = sorted(set(conversion.applied.subjects.sites)) or [""]
+    return [f"{sheet}@{site}" if site else sheet for sheet in conversion.sheets for site in sites]
 
-    Raises Refusal; `--force` allows it.
+
+def refuse_older(
+    state: Mapping[str, Any], sources: Sequence[Source], spoken: Sequence[str], age: datetime.datetime, options: Any
+) -> None:
+    """Stop a run whose sources are older than those that spoke of the same last, or were superseded by such before.
+
+    Arguments: `spoken`, as `spoken_of` gives it. Raises Refusal; `--force` allows it.
     """
     known = state.get("streams", {}).get(options.stream)
     if known is None or options.force:
         return
-    mine = digests(sources)
-    if mine in known["superseded"]:
+    mine, before = digests(sources), [one for spot in spoken if (one := _last(known, spot))]
+    if any(mine in one["superseded"] for one in before):
         raise Refusal("These files were loaded before, and newer ones after them.",
                       way_out="Take the newest files, or load these again with --force.")  # fmt: skip
-    if mine != known["latest"] and age < datetime.datetime.fromisoformat(known["as_of"]):
+    others = [one["as_of"] for one in before if mine != one["latest"]]
+    newer = [one for one in others if age < datetime.datetime.fromisoformat(one)]
+    if newer:
         raise Refusal(
-            f"The files are as of {age:%Y-%m-%d %H:%M}, older than what was loaded last ({known['as_of'][:16]}).",
+            f"The files are as of {age:%Y-%m-%d %H:%M}, older than what was loaded last ({max(newer)[:16]}).",
             way_out="Take the newest files, say their age with --as-of, or load them with --force.",
         )
+
+
+def _last(known: Mapping[str, Any], spot: str) -> Mapping[str, Any] | None:
+    """What was loaded of a sheet; workspaces of before knew it of all sheets together."""
+    found: Mapping[str, Any] | None = known.get("spoken", {}).get(spot)
+    return found or (known if "latest" in known else None)
 
 
 def digests(sources: Sequence[Source]) -> str:
@@ -138,10 +157,15 @@ def digests(sources: Sequence[Source]) -> str:
     return " ".join(sorted(source.sha256 for source in sources))
 
 
-def loaded(state: Mapping[str, Any], sources: Sequence[Source], age: datetime.datetime, options: Any) -> dict[str, Any]:
-    """The state after a run: what its stream loaded last, and what that superseded."""
-    known = state.get("streams", {}).get(options.stream, {"latest": "", "superseded": []})
+def loaded(
+    state: Mapping[str, Any], sources: Sequence[Source], spoken: Sequence[str], age: datetime.datetime, options: Any
+) -> dict[str, Any]:
+    """The state after a run: what was loaded last of each sheet that it spoke of, and what that superseded."""
+    known = state.get("streams", {}).get(options.stream, {})
     mine = digests(sources)
-    superseded = [one for one in {*known["superseded"], known["latest"]} if one and one != mine]
-    entry = {"latest": mine, "as_of": age.isoformat(), "superseded": sorted(superseded)}
-    return {**state, "streams": {**state.get("streams", {}), options.stream: entry}}
+    entries = dict(known.get("spoken", {}))
+    for spot in spoken:
+        before = _last(known, spot) or {"latest": "", "superseded": []}
+        superseded = [one for one in {*before["superseded"], before["latest"]} if one and one != mine]
+        entries[spot] = {"latest": mine, "as_of": age.isoformat(), "superseded": sorted(superseded)}
+    return {**state, "streams": {**state.get("streams", {}), options.stream: {**known, "spoken": entries}}}

@@ -25,6 +25,7 @@ from caseweave.run.guards import (
     refuse_mass_retraction,
     refuse_older,
     retractions,
+    spoken_of,
 )
 from caseweave.run.handback import hand_back
 from caseweave.run.lineage import write_lineage
@@ -156,7 +157,7 @@ def run(
             manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock, server)
             hand_back(workspace, conversion, asked, language=options.language)
         remember_concepts(workspace, conversion)
-        remember(workspace, conversion, loaded(state, sources, age, options), number)
+        remember(workspace, conversion, loaded(state, sources, spoken_of(conversion), age, options), number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)
 
 
@@ -208,7 +209,7 @@ def prepare(
         with clock.step("validate"):
             refuse_invalid(conversion, options.validate)
     age = age_of(asked.sources, options.as_of)
-    refuse_older(state, asked.sources, age, options)
+    refuse_older(state, asked.sources, spoken_of(conversion), age, options)
     absent = state.get("subjects", ()) if options.complete else ()
     scope = conversion.scope(increment=options.increment, absent=absent)
     return Ready(state, int(state.get("runs", 0)) + 1, server, conversion, asked, age, scope)
