@@ -64,6 +64,7 @@ docs: venv ## write the pages that are made from the mappings, and the reference
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m caseweave.spec.schema
 	$(BIN)/python -m caseweave.quality.schema
+	$(BIN)/python -m tests.robustness.page
 
 servers: venv ## PostgreSQL, LibreOffice, Java and the FHIR validator for the tests, where they can be had
 	@tests/services/install $(BIN)/python

@@ -34,8 +34,8 @@ def page() -> str:
     lines = [
         "# What Caseweave does with a bad cell",
         "",
-        f"{len(OPERATORS)} ways in which a filled form of the study `breast` goes wrong, and what must come of each: {counts}.",
-        "Made by `python -m tests.robustness.page` from the table in `tests/robustness/operators`, which the tests run.",
+        f"{len(OPERATORS)} ways in which a filled form of the study `breast` goes wrong, and what must come of each:",
+        f"{counts}. Made by `make docs` from the table in `tests/robustness/operators`, which the tests run.",
         "Every finding stands in the right cell. What is accepted gives the same FHIR resources and OMOP rows as the",
         "same form typed with care; what is rejected gives those of a form in which the cell is blank.",
         "",
