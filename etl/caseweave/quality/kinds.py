@@ -166,7 +166,7 @@ def _table(rule: Written) -> Iterator[Part]:
     if not tests:
         rule.at.fail(f"the fields can hold nothing of table '{table.name}'", "Name fields with such values.")
     present = _all([IsPresent(Name(name)) for name in columns.values()])
-    yield Part(_all(tests), answer[1], present, f"as table {table.name} says")
+    yield Part(_all(tests), answer[1], present, f"according to table {table.name}")
 
 
 def _one_of(rule: Written, table: Lookup, name: str, values: tuple[str, ...]) -> Expression | None:

@@ -214,6 +214,8 @@ def _build(found: Mapping[str, Any], at: At, study: Study) -> Iterator[Rule]:
         if kind.types and everything[name].type not in kind.types:
             wanted = " or ".join(kind.types)
             at.fail(f"'{name}' is of type {everything[name].type}", f"Kind '{found['kind']}' asks for {wanted}.")
+    if found["least"] is not None and not 0 < found["least"] <= 1:
+        at.fail(f"a share of {found['least']}", "Write it as a fraction, such as 0.9.")
     for name in filter(ACROSS.fullmatch, used):
         if not name.startswith("count") and everything[asked_of(name)].type != "date":
             at.fail(f"'{asked_of(name)}' is no date", "earliest() and latest() ask for one; count() takes any field.")

@@ -66,10 +66,10 @@ def share(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> I
                 Finding(
                     rule=rule.id,
                     severity=rule.severity,
-                    message=f"{rule.message} Filled in {many} of {of} rows ({100 * many // of} %){named}.",
+                    message=rule.message,
                     sheet=facts.sheet.key,
                     field=rule.mark,
-                    expected=f"at least {float(100 * rule.limit):g} %",
+                    expected=f"at least {float(100 * rule.limit):g} %; {many}/{of} rows ({100 * many // of} %){named}",
                 ),
             )
 

@@ -11,6 +11,7 @@ from caseweave.errors import MappingError
 from caseweave.quality.criteria import Eligibility, eligibility
 from caseweave.quality.kinds import CATEGORIES, DIMENSIONS, KINDS
 from caseweave.quality.rules import read_rules, rules_of
+from caseweave.run.prove import prove
 from caseweave.spec.loader import list_studies, load_study
 from caseweave.terms.presence import presence
 
@@ -175,8 +176,8 @@ def test_share(folder: Path) -> None:
     rows += [{"patient_id": f"CC-{n}", "sex": "m", "psa": None} for n in range(9)]
     made = judged(folder, rule, rows)
     (finding,) = [one for one in made.findings if one.rule == "full"]
-    assert finding.message == "Too few. Filled in 7 of 10 rows (70 %) at site BB."
-    assert (finding.expected, finding.severity, finding.cell, finding.subject) == ("at least 80 %", "warning", "", "")
+    assert (finding.message, finding.severity, finding.cell, finding.subject) == ("Too few.", "warning", "", "")
+    assert finding.expected == "at least 80 %; 7 of 10 rows (70 %) at site BB"
 
 
 def test_outlier(folder: Path) -> None:
@@ -301,6 +302,7 @@ def test_a_message_names_the_place_and_never_the_value(folder: Path) -> None:
         ("{kind: table, table: isup-2014, columns: {primary: primary}}", "has the columns primary, secondary, grade"),
         ("{kind: table, table: ajcc7-hcc, columns: {T: sex, N: sex, M: sex, stage: sex}}", "can hold nothing of table"),
         ("{kind: unique, fields: visits.visit}", "'visits.visit' is no field of sheet 'patients'"),
+        ("{kind: share, fields: psa, least: 90}", "a share of 90.*0.9"),
         ("{kind: outlier, fields: birth}", "'birth' is of type date"),
         ("{kind: coherence, expr: latest(visits.number) > 1, mark: psa}", "'visits.number' is no date"),
         ("{kind: coherence, expr: latest(visits.vist) > birth}", "unknown field 'visits.vist'"),
@@ -332,3 +334,31 @@ def test_category_and_dimension_may_be_given(folder: Path, tmp_path: Path) -> No
     made = judged(folder, rule, [{}])
     (one,) = read_rules(folder / "rules.yaml", made.study)
     assert (one.category, one.dimension, one.source) == ("conformance", "integrity", "A paper")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("kind: range, fields: psa, between: [0, 100]", ""),
+        # the mapping itself takes nothing from 150 kg on
+        ("kind: range, fields: weight, between: [0, 200]", "rule 'a' can never be broken"),
+        ("kind: range, fields: weight, between: [300, 400]", "rule 'a' can never be kept"),
+        ("kind: required, fields: grade, when: 'sex = \"m\"'", ""),
+        ("kind: order, fields: [birth, diagnosis]", ""),
+        ("kind: order, fields: [birth, birth]", "rule 'a' can never be broken"),
+        ("kind: inclusion, mark: sex, expr: count(visits.visit) >= 2", ""),
+        ("kind: inclusion, mark: sex, expr: count(visits.visit) < 0", "rule 'a' can never be kept"),
+        ("kind: exclusion, expr: 'sex = \"x\"'", "'x' is no value of 'sex'"),
+        ("kind: unique, fields: biopsy", ""),
+    ],
+)
+def test_lint_proves_rules_of_every_kind(folder: Path, rule: str, said: str) -> None:
+    text = (folder / "patients.yaml").read_text(encoding="utf-8")
+    limited = text.replace(
+        "weight: {type: number, unit: kg}", "weight: {type: number, unit: kg, range: {error: [1, 150]}}"
+    )
+    (folder / "patients.yaml").write_text(limited, encoding="utf-8")
+    rules = f"study: prostate\nrules:\n  - {{id: a, sheet: patients, message: A, {rule}}}\n"
+    (folder / "rules.yaml").write_text(rules, encoding="utf-8")
+    errors = [one.message for one in prove(str(folder)) if one.severity == "error" and one.file.endswith("rules.yaml")]
+    assert [said in one for one in errors] == ([True] if said else [])
