@@ -19,5 +19,6 @@ COMMANDS: dict[str, str] = {
     "trace": "caseweave.cli.trace:trace",
     "lint": "caseweave.cli.lint:lint",
     "explain": "caseweave.cli.explain:explain",
+    "expectations": "caseweave.cli.expectations:expectations",
     "import": "caseweave.cli.import_:import_",
 }
