@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from caseweave.plan.sheets import SheetFacts
 from caseweave.quality.speech import Speech
-from caseweave.spec.models import Field, FieldRef, Sheet, Study
+from caseweave.spec.models import Field, FieldRef, Sheet, Study, fields_of
 from caseweave.values.types import Code, Integer, PartialDate, Quantity
 
 FEWEST = 5
 MOST_CHARTS, MOST_DATES, MOST_BARS = 15, 3, 7
 SHOWN = ("code", "number", "integer", "date")
-# what the patient statement says beside the sex: birth, death, age ... point to a person
-HARMLESS = frozenset(("sex", "birth_sex"))
+# slots, by pattern, whose fields point to a person, however many share a value
+POINTING = {"patient": ("birth", "age_at", "death", "race", "ethnicity"), "vital-status": ("at",)}
 BINS = (12, 8, 6, 4, 3, 2)
 Numbers = NDArray[np.float64]
 Who = NDArray[np.int64]
@@ -64,13 +64,15 @@ def charts(study: Study, sheets: Mapping[str, SheetFacts], speech: Speech) -> li
 
 
 def identifying(study: Study) -> frozenset[tuple[str, str]]:
-    """Sheet and name of fields that point to a person: those that say who the patient is, but for the sex."""
+    """Sheet and name of fields that point to a person: ids, and what says when somebody was born or died."""
     found = {(sheet.key, sheet.subject_field) for sheet in study.sheets}
     for one in study.statements:
-        if one.pattern.name in ("patient", "vital-status"):
-            for slot, filler in one.slots.items():
-                if isinstance(filler, FieldRef) and slot not in HARMLESS:
-                    found.add((filler.sheet or one.sheet, filler.field))
+        for slot in POINTING.get(one.pattern.name, ()):
+            filler = one.slots.get(slot)
+            if isinstance(filler, FieldRef):
+                found.add((filler.sheet or one.sheet, filler.field))
+            elif filler is not None:
+                found |= {(one.sheet, name) for name in fields_of(filler)}
     return frozenset(found)
 
 

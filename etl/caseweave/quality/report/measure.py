@@ -128,6 +128,7 @@ def measure(
     """
     size = len(applied.subjects.names)
     messages = {rule.id: rule.messages for rule in rules}
+    labels = _Labels(study, speech)
     names, site_of = _sites(applied.subjects.sites)
     sheets, asked, rows = [], [], []
     for key, facts in applied.sheets.items():
@@ -148,7 +149,7 @@ def measure(
         site_names=tuple(names),
         site_patients=tuple(np.bincount(site_of, minlength=len(names)).tolist()) if size else (0,) * len(names),
         sheets=tuple(sheets),
-        patients=tuple(_patients(applied, sites, shares, rows, _Labels(study, speech))),
+        patients=tuple(_patients(applied, sites, shares, rows, labels)),
         cases=cases,
         fields_asked=fields_asked,
         spread=tuple(np.bincount(np.array(tenths, dtype=np.int64), minlength=11).tolist()),
@@ -156,7 +157,7 @@ def measure(
         severities={one: sum(f.severity == one for f in applied.findings) for one in SEVERITIES},
         nobody=sum(not one.subject and one.severity != "message" for one in applied.findings),
         charts=tuple(charts(study, applied.sheets, speech)),
-        unmapped=tuple(_unmapped(applied.findings)),
+        unmapped=tuple(_unmapped(applied.findings, labels)),
         timepoints=tuple(
             (sheet.title, tuple(np.bincount(np.minimum(count, 3), minlength=4).tolist()))
             for sheet, count in zip(sheets, rows, strict=True)
@@ -274,9 +275,9 @@ def _rules(findings: Iterable[Finding], speech: Speech, texts: Mapping[str, Text
     return sorted(counts, key=lambda one: (SEVERITIES.index(one.severity), -one.count, one.rule))
 
 
-def _unmapped(findings: Iterable[Finding]) -> list[tuple[str, str, int, int]]:
+def _unmapped(findings: Iterable[Finding], labels: _Labels) -> list[tuple[str, str, int, int]]:
     cells: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in findings:
         if one.rule == "not-in-value-set":
-            cells[one.sheet, one.field].append(one.found)
+            cells[labels.sheet(one.sheet), labels.field(one.sheet, one.field)].append(one.found)
     return sorted((sheet, field, len(set(typed)), len(typed)) for (sheet, field), typed in cells.items())
