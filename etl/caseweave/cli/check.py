@@ -22,6 +22,7 @@ def check(
         bool,
         typer.Option("--all-checks", help="List every check of every record in private/checks.csv, passed or not."),
     ] = False,
+    validate: options.Validate = options.Depth.TEMPLATES,
     language: options.AnswerLanguage = "",
     as_json: options.AsJson = False,
 ) -> int:
@@ -40,7 +41,7 @@ def check(
     with clock() as timer:
         found = take_in(sources, study, studies, timer)
         workspace = Workspace(output or Path(f"caseweave-{found.study.name}"))
-        chosen = Options(key_file=key, vocabulary=vocabulary, site=site, language=language)
+        chosen = Options(key_file=key, vocabulary=vocabulary, site=site, validate=validate.value, language=language)
         outcome = check_study(
             found.study, sources, workspace, chosen, sources=found.sources, clock=timer, all_checks=all_checks
         )

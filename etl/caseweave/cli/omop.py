@@ -97,9 +97,7 @@ def omop(
     from caseweave.targets.omop.server import create_cdm
 
     if json_file or junit or thresholds:
-        raise UsageError(
-            "`caseweave omop init` makes no report.", way_out="Leave out --json, --junit and --thresholds."
-        )
+        raise UsageError("`caseweave omop init` checks nothing.", way_out="Leave out --json, --junit and --thresholds.")
     version = cdm or Version.V5_4
     shapes = omop_shapes(version.value, oncology=version is Version.V5_3, imaging=imaging)
     made = create_cdm(target, shapes, schema.lower(), vocabulary)

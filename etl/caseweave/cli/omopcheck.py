@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from caseweave.quality.junit import Suite
     from caseweave.quality.omop import Result
     from caseweave.run.omopcheck import OmopReport
+    from caseweave.run.workspace import Workspace
 
 SHOWN = 20
 HEAD = ("", "passed", "failed", "not applicable", "could not run", "passed %")
@@ -41,6 +42,18 @@ def check(
         junit_file.write_bytes(junit(f"omop {report.cdm}", suites_of(report)))
     say(describe(report))
     return 0 if report.sound else 1
+
+
+def ask_omop(workspace: Workspace, quiet: bool) -> bool:
+    """Ask the database of a workspace after a run; whether it is sound. Its figures are in DIR/omop-check.json."""
+    from caseweave.run.omopcheck import check_omop
+    from caseweave.run.workspace import write_json
+
+    report = check_omop(str(workspace.root))
+    write_json(workspace.root / "omop-check.json", report.as_json())
+    if not quiet:
+        say(f"\n{describe(report)}")
+    return report.sound
 
 
 def describe(report: OmopReport) -> str:

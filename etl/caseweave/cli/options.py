@@ -210,12 +210,16 @@ Validate: TypeAlias = Annotated[
     typer.Option(
         "--validate",
         help="Hold FHIR output against R4 and mCODE before anything is written: one resource of each kind, or every "
-        "resource and where each reference leads (some thousands a second).",
+        "resource and where each reference leads (some thousands a second). A run stops, a check names the cells.",
     ),
 ]
 Junit: TypeAlias = Annotated[
     Path | None,
     typer.Option("--junit", metavar="FILE", show_default=False, help="Write the checks as JUnit XML, for pipelines."),
+]
+CheckOmop: TypeAlias = Annotated[
+    bool,
+    typer.Option("--check-omop", help="Then ask the OMOP database what `caseweave omop check` asks; omop-check.json."),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 AnswerLanguage: TypeAlias = Annotated[

@@ -32,6 +32,7 @@ def run(
     fhir_format: options.FhirFormat = options.Format.JSON,
     bundle: options.Bundle = options.BundleKind.TRANSACTION,
     validate: options.Validate = options.Depth.TEMPLATES,
+    check_omop: options.CheckOmop = False,
     language: options.AnswerLanguage = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be created, changed and retracted, and write nothing.")
@@ -45,6 +46,7 @@ def run(
     """
     from caseweave.cli.deliver import after_run, servers_of
     from caseweave.cli.intake import take_in
+    from caseweave.cli.omopcheck import ask_omop
     from caseweave.cli.progress import clock
     from caseweave.cli.show import say, say_json
     from caseweave.cli.summary import describe_preview, describe_run
@@ -87,9 +89,10 @@ def run(
         return planned.exit_code
     if not as_json:
         say(describe_run(outcome.manifest, workspace.root, outcome.exit_code))
+    sound = not check_omop or ask_omop(workspace, as_json)
     try:
         delivered = after_run(workspace, servers, as_json)
     finally:
         if as_json:
             say(workspace.manifest.read_text(encoding="utf-8").rstrip())
-    return delivered or outcome.exit_code
+    return delivered or outcome.exit_code or int(not sound)

@@ -11,6 +11,7 @@ from caseweave.issues import count_by_severity
 from caseweave.plan.facts import Facts
 from caseweave.run.convert import Conversion
 from caseweave.run.reports import rows_of, write_findings
+from caseweave.run.testcases import write_testcases
 from caseweave.run.worklist import write_worklist
 from caseweave.run.workspace import Workspace, write_json
 from caseweave.values.grid import Source
@@ -49,7 +50,9 @@ def _subjects(facts: Facts) -> int:
 def write_account(workspace: Workspace, conversion: Conversion, sources: Sequence[Source]) -> None:
     """Write the findings, at home and for everyone, the work list, and which files the aliases in them stand for."""
     names = {source.alias: source.path for source in sources}
-    write_findings(workspace.root, workspace.private, rows_of(conversion, names))
+    rows = rows_of(conversion, names)
+    write_findings(workspace.root, workspace.private, rows)
+    write_testcases(workspace.root / "findings.junit.xml", conversion, rows)
     write_worklist(workspace.private, conversion)
     write_json(workspace.private / "sources.json", list_sources(sources))
 

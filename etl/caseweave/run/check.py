@@ -14,6 +14,7 @@ from caseweave.run.convert import convert
 from caseweave.run.handback import hand_back
 from caseweave.run.pipeline import Clock, Options, Outcome, remember
 from caseweave.run.queries import ask
+from caseweave.run.validate import invalid_findings
 from caseweave.run.workspace import Workspace, write_json
 from caseweave.sources import read_sources
 from caseweave.spec.models import Study
@@ -65,6 +66,9 @@ def check(
                 merged=state.get("merged", {}),
             )
             conversion, asked = ask(make, sources, workspace, options.language)
+        if options.validate != "none":
+            with clock.step("validate"):
+                conversion.findings.extend(invalid_findings(conversion, options.validate))
         with clock.step("report"):
             if not state:
                 remember(workspace, conversion, state, 0)
