@@ -77,6 +77,10 @@ def test_the_worst_come_first(measures: Measures) -> None:
 
 def test_rules_and_sites_add_up(measures: Measures) -> None:
     assert sum(one.count for one in measures.rules) == sum(measures.severities.values())
+    kinds = {one.rule: one.category for one in measures.rules}
+    assert (kinds["required"], kinds["not-a-date"], kinds["out-of-range"]) == (
+        "completeness", "conformance", "plausibility",
+    )  # fmt: skip
     for sheet in measures.sheets:
         assert sum(one.whole for one in sheet.sites) == sheet.all.whole
         assert sum(one.part for one in sheet.sites) == sheet.all.part

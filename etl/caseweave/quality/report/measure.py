@@ -25,6 +25,11 @@ from caseweave.spec.models import Field, Study
 from caseweave.spec.phrases import Texts
 
 MOST_SITES = 10
+# what a mapping asks by itself is conformance, but for these
+BUILT_IN = {
+    **dict.fromkeys(("required", "gap", "missing-sheet", "missing-column"), "completeness"),
+    **dict.fromkeys(("out-of-range", "unusual-value", "implausible-date", "future-date"), "plausibility"),
+}
 OTHERS = "others"
 Counts = NDArray[np.int64]
 
@@ -75,7 +80,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class RuleCount:
-    """The findings of one rule with one severity."""
+    """The findings of one rule with one severity; `category` is that of Kahn's framework."""
 
     rule: str
     severity: Severity
@@ -83,6 +88,7 @@ class RuleCount:
     patients: int
     fields: tuple[str, ...]
     message: str
+    category: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,6 @@ def measure(
     it; `rules` of the study, which say what their findings mean and who belongs to it.
     """
     size = len(applied.subjects.names)
-    messages = {rule.id: rule.messages for rule in rules}
     labels = _Labels(study, speech)
     names, site_of = _sites(applied.subjects.sites)
     sheets, asked, rows = [], [], []
@@ -153,7 +158,7 @@ def measure(
         cases=cases,
         fields_asked=fields_asked,
         spread=tuple(np.bincount(np.array(tenths, dtype=np.int64), minlength=11).tolist()),
-        rules=tuple(_rules(applied.findings, speech, messages)),
+        rules=tuple(_rules(applied.findings, speech, rules)),
         severities={one: sum(f.severity == one for f in applied.findings) for one in SEVERITIES},
         nobody=sum(not one.subject and one.severity != "message" for one in applied.findings),
         charts=tuple(charts(study, applied.sheets, speech)),
@@ -260,7 +265,9 @@ def _patients(
     return sorted(found, key=lambda one: (-one.errors, -one.warnings, one.required.percent or 0, one.pseudonym))
 
 
-def _rules(findings: Iterable[Finding], speech: Speech, texts: Mapping[str, Texts]) -> list[RuleCount]:
+def _rules(findings: Iterable[Finding], speech: Speech, rules: Sequence[Rule]) -> list[RuleCount]:
+    texts: dict[str, Texts] = {rule.id: rule.messages for rule in rules}
+    categories: dict[str, str] = {**BUILT_IN, **{rule.id: rule.category for rule in rules}}
     groups: dict[tuple[str, Severity], list[Finding]] = defaultdict(list)
     for one in findings:
         groups[one.rule, one.severity].append(one)
@@ -271,7 +278,8 @@ def _rules(findings: Iterable[Finding], speech: Speech, texts: Mapping[str, Text
         (said, _), others = messages.most_common(1)[0], len(messages) - 1
         said += f" ({speech('more_like_it', count=others)})" if others else ""
         patients = len({one.subject for one in mine if one.subject})
-        counts.append(RuleCount(rule, severity, len(mine), patients, fields, said))
+        counts.append(RuleCount(rule, severity, len(mine), patients, fields, said,
+                                categories.get(rule, "conformance")))  # fmt: skip
     return sorted(counts, key=lambda one: (SEVERITIES.index(one.severity), -one.count, one.rule))
 
 

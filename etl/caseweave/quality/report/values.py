@@ -69,8 +69,8 @@ def rules(measures: Measures, speech: Speech) -> str:
     """Findings by rule and severity."""
     if not measures.rules:
         return f"<h2>{speech('by_rule')}</h2><p>{speech('none')}</p>"
-    heads = [(speech("severity"), ""), (speech("rule"), ""), (speech("findings"), "n"), (speech("patients"), "n"),
-             (speech("fields"), ""), (speech("says"), "")]  # fmt: skip
+    heads = [(speech("severity"), ""), (speech("rule"), ""), (speech("category"), ""), (speech("findings"), "n"),
+             (speech("patients"), "n"), (speech("fields"), ""), (speech("says"), "")]  # fmt: skip
     rows = []
     for one in measures.rules:
         named = ", ".join(one.fields[:SHOWN_FIELDS])
@@ -78,6 +78,7 @@ def rules(measures: Measures, speech: Speech) -> str:
         named += f" {speech('and_more', count=number(rest))}" if rest > 0 else ""
         rows.append(
             f"<td>{tag(one.severity, speech.severity(one.severity))}</td><td>{text(one.rule)}</td>"
+            f'<td class="small">{speech("category_" + one.category)}</td>'
             f'<td class="n">{number(one.count)}</td><td class="n">{number(one.patients)}</td>'
             f'<td class="small">{text(named)}</td><td class="small">{text(one.message)}</td>'
         )
