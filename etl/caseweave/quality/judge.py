@@ -20,6 +20,8 @@ from caseweave.spec.evaluate import Presence
 from caseweave.spec.syntax import names
 
 Sheets = Mapping[str, SheetFacts]
+# which row of one sheet goes with each row of another, by both keys: found once for all rules
+Places = dict[tuple[str, str], Indices]
 
 
 def judge(rules: Iterable[Rule], presence: Presence, sheets: Sheets, sites: Sequence[str] = ()) -> list[Finding]:
@@ -27,7 +29,8 @@ def judge(rules: Iterable[Rule], presence: Presence, sheets: Sheets, sites: Sequ
 
     Arguments: `sheets` by key, as applying the study gave them; `sites` of the patients, by their number.
     """
-    told = [(rule, row, finding) for rule in rules for row, finding in _told(rule, sheets, presence, sites)]
+    places: Places = {}
+    told = [(rule, row, one) for rule in rules for row, one in _told(rule, sheets, presence, sites, places)]
     rejected: dict[tuple[str, str], list[int]] = {}
     for rule, row, _ in told:
         if rule.blocks and row >= 0:
@@ -41,21 +44,24 @@ def contradictions(
     rules: Iterable[Rule], sheets: Sheets, presence: Presence, sites: Sequence[str] = ()
 ) -> Sequence[Finding]:
     """The findings of rules, in their order; nothing is blocked. A sheet that isn't in the sources has none."""
-    return [finding for rule in rules for _, finding in _told(rule, sheets, presence, sites)]
+    places: Places = {}
+    return [finding for rule in rules for _, finding in _told(rule, sheets, presence, sites, places)]
 
 
-def _told(rule: Rule, sheets: Sheets, presence: Presence, sites: Sequence[str]) -> Iterator[tuple[int, Finding]]:
+def _told(
+    rule: Rule, sheets: Sheets, presence: Presence, sites: Sequence[str], places: Places
+) -> Iterator[tuple[int, Finding]]:
     """What one rule says, each with its row; -1 where no row is to blame."""
     facts = sheets.get(rule.sheet)
     if facts is None:
         return
     kind = KINDS[rule.kind]
     if kind.rows == "together":
-        yield from TOGETHER[rule.kind](rule, facts, about_of(rule, facts, sheets, presence), sites)
+        yield from TOGETHER[rule.kind](rule, facts, about_of(rule, facts, sheets, presence, places), sites)
         return
     if kind.rows == "patient":
         return  # a criterion finds no fault in the data: see criteria.eligibility
-    for row in np.flatnonzero(verdict(rule, facts, sheets, presence)[1]).tolist():
+    for row in np.flatnonzero(verdict(rule, facts, sheets, presence, places)[1]).tolist():
         yield row, finding_of(rule, facts, row)
 
 
@@ -87,9 +93,9 @@ def finding_of(rule: Rule, facts: SheetFacts, row: int) -> Finding:
     return facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=message, expected=rule.expected)
 
 
-def about_of(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -> Mask:
+def about_of(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence, places: Places) -> Mask:
     """The rows that a rule is about."""
-    values = {**facts.values, **elsewhere(rule, facts, sheets)}
+    values = {**facts.values, **elsewhere(rule, facts, sheets, places)}
     return facts.rows.usable & holds(rule.when, values, facts.table.size, presence)
 
 
@@ -112,14 +118,17 @@ def answers(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -
     return Answers(about, kept, about & holds(negated(rule.expr), values, size, presence))
 
 
-def verdict(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -> tuple[Mask, Mask]:
+def verdict(
+    rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence, places: Places | None = None
+) -> tuple[Mask, Mask]:
     """The rows that a rule is about, and those of them that break it; for one that judges each row by itself.
 
-    Arguments: `facts` of the rule's own sheet; `sheets` by key, for what it names of others.
+    Arguments: `facts` of the rule's own sheet; `sheets` by key, for what it names of others; `places`,
+    what was found of them for other rules.
     """
     assert rule.expr is not None
     size = facts.table.size
-    values = {**facts.values, **elsewhere(rule, facts, sheets)}
+    values = {**facts.values, **elsewhere(rule, facts, sheets, places)}
     about = facts.rows.usable & holds(rule.when, values, size, presence)
     if rule.kind == "required" and rule.mark in facts.columns:
         about = about & ~facts.columns[rule.mark].rejected  # filled, though with what was told already
@@ -147,11 +156,11 @@ def of_patients(rule: Rule, facts: SheetFacts, found: Answers, people: int) -> t
     return (kept & ~broken & ~unclear) | unasked, broken
 
 
-def elsewhere(rule: Rule, facts: SheetFacts, sheets: Sheets) -> dict[str, SlotColumn]:
+def elsewhere(rule: Rule, facts: SheetFacts, sheets: Sheets, places: Places | None = None) -> dict[str, SlotColumn]:
     """What a rule names of other sheets, row by row; absent where they say nothing of it, or several things."""
     used = {name for part in (rule.expr, rule.when) if part is not None for name in names(part)}
     found: dict[str, SlotColumn] = {}
-    places: dict[str, Indices] = {}
+    places = {} if places is None else places
     for name in sorted(used):
         if ACROSS.fullmatch(name):
             found[name] = aggregated(name, facts, sheets)
@@ -160,9 +169,10 @@ def elsewhere(rule: Rule, facts: SheetFacts, sheets: Sheets) -> dict[str, SlotCo
         other = sheets.get(key) if dot else None
         if other is None or field_name not in other.columns:
             continue
-        if key not in places:
-            places[key] = rows_there(facts, other)
-        column, rows = other.columns[field_name].column, places[key]
+        pair = (facts.sheet.key, key)
+        if pair not in places:
+            places[pair] = rows_there(facts, other)
+        column, rows = other.columns[field_name].column, places[pair]
         codes = np.where(rows >= 0, column.codes[rows], 0).astype(np.int32)
         found[name] = SlotColumn(codes, column.values, (field_name,))
     return found
