@@ -28,6 +28,10 @@ def template(
 
     made = load_study(study, studies=studies or ())
     path = output or Path(f"{made.name}.xlsx")
-    write_template(made, path, language=language, example=example, rules=rules_of(made))
+    rules = rules_of(made)
+    left_out = write_template(made, path, language=language, example=example, rules=rules).left_out
     say(f"{path}: {made.name} {made.version}, {count(len(made.sheets), 'sheet')}")
+    if rules:
+        later = f"; {len(left_out)} only when it comes back, see its first sheet" if left_out else ""
+        say(f"Excel colours what {len(rules) - len(left_out)} of {count(len(rules), 'rule')} object to{later}")
     say(f"Fill it in, then: {command('caseweave', 'run', path)}")

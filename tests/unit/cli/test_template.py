@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import openpyxl
@@ -18,7 +19,10 @@ def test_a_template_is_written_and_names_its_study(bench: Any) -> None:
 
 def test_the_shipped_example_goes_through_without_a_study_named(bench: Any) -> None:
     form = bench.folder / "form.xlsx"
-    assert bench("template", "breast", "--example", "-o", form).code == 0
+    made = bench("template", "breast", "--example", "-o", form)
+    assert made.code == 0
+    told = re.search(r"Excel colours what (\d+) of (\d+) rules object to; (\d+) only when it comes back", made.out)
+    assert told and int(told[1]) + int(told[3]) == int(told[2]) > 50
     said = bench("run", form, "--json")
     assert said.code == 0, said.err
     assert said.json["study"]["name"] == "breast"
