@@ -35,13 +35,16 @@ def check(
     from caseweave.cli.show import say, say_json
     from caseweave.cli.summary import describe_check
     from caseweave.run.check import check as check_study
+    from caseweave.run.language import require_language
     from caseweave.run.pipeline import Options
     from caseweave.run.workspace import Workspace
 
     with clock() as timer:
         found = take_in(sources, study, studies, timer)
         workspace = Workspace(output or Path(f"caseweave-{found.study.name}"))
-        chosen = Options(key_file=key, vocabulary=vocabulary, site=site, validate=validate.value, language=language)
+        chosen = Options(
+            key_file=key, vocabulary=vocabulary, site=site, validate=validate.value, language=require_language(language)
+        )
         outcome = check_study(
             found.study, sources, workspace, chosen, sources=found.sources, clock=timer, all_checks=all_checks
         )

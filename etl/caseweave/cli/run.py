@@ -51,6 +51,7 @@ def run(
     from caseweave.cli.show import say, say_json
     from caseweave.cli.summary import describe_preview, describe_run
     from caseweave.run.database import OmopServer
+    from caseweave.run.language import require_language
     from caseweave.run.pipeline import Options
     from caseweave.run.pipeline import run as run_study
     from caseweave.run.preview import preview
@@ -73,7 +74,7 @@ def run(
             verify=verify,
             omop=OmopServer(omop, omop_schema, vocabulary_schema) if omop else None,
             validate=validate.value,
-            language=language,
+            language=require_language(language),
         )
         if dry_run:
             planned = preview(

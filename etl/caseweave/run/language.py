@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from caseweave.errors import UsageError
 from caseweave.issues import Finding
 from caseweave.quality.rules import rules_of
-from caseweave.quality.speech import ENGLISH, Speech
+from caseweave.quality.speech import ENGLISH, Speech, languages
 from caseweave.run.studies import stamps
 from caseweave.spec.models import Study
 from caseweave.spec.phrases import Texts
@@ -27,6 +28,21 @@ class Voice:
 
 
 ENGLISH_VOICE = Voice()
+
+
+def require_language(language: str) -> str:
+    """A language that was asked for, if reports are written in it; "" for that of the template.
+
+    >>> require_language("es")
+    'es'
+
+    Raises UsageError for another one.
+    """
+    if language and language not in languages():
+        raise UsageError(
+            f"Reports are not written in {language!r}.", way_out=f"Choose one of {', '.join(languages())}."
+        )
+    return language
 
 
 def speech_to(sources: Sequence[Source], chosen: str = "") -> Speech:

@@ -54,3 +54,15 @@ def test_another_study_s_workspace_is_4(bench: Any, clean: Any) -> None:
     said = bench("check", form, "--study", "hcc-tace", "-o", bench.workspace)
     assert said.code == 4
     assert "the workspace of study mini" in said.err
+
+
+def test_the_report_speaks_the_language_asked_for(bench: Any, dirty: Any) -> None:
+    form = bench.form(dirty)
+    assert check(bench, form, "--language", "es").code == 1
+    assert '<html lang="es">' in (bench.workspace / "report.html").read_text()
+    assert bench.run(form, "--language", "es").code == 1
+    assert "No se cargaron valores de" in (bench.workspace / "report.html").read_text()
+    assert check(bench, form).code == 1
+    assert '<html lang="en">' in (bench.workspace / "report.html").read_text()
+    said = check(bench, form, "--language", "xx")
+    assert said.code == 2 and "Reports are not written in 'xx'. Choose one of en, es." in said.err
