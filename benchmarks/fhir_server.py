@@ -71,6 +71,7 @@ def measure(folder: Path, url: str, pid: int, given: Any) -> dict[str, Any]:
     """All rounds; the rates are medians, the ratios those of the rounds' two neighbours."""
     here = machine()
     server, hapi = Server(url, size=given.size, connections=given.connections), Hapi(url)
+    hapi.get("metadata")  # made at the first request, and kept
     workspace = Workspace(folder / "out")
     run(load_study(STUDY), [workbook(folder, given.patients)], workspace, Options(key_file=folder / "key"))
     changes = parcels(workspace)

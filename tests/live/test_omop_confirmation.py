@@ -10,6 +10,7 @@ from tests.live.cdm import SHAPES, connected, their_cdm, theirs, versions
 from tests.unit.run.registry import deliver, filled, omop, periods, workbook
 
 from caseweave.cli.app import run
+from caseweave.errors import TargetError
 from caseweave.run.database import OmopServer
 from caseweave.run.transfer import transfer
 from caseweave.run.workspace import Workspace
@@ -71,6 +72,26 @@ def test_deliver_repairs_rows_on_postgresql(postgres_database: str, tmp_path: Pa
         **dict.fromkeys(("person", "condition_occurrence", "observation_period"), 1), "measurement": 2,
     }  # fmt: skip
     assert transfer(workspace, server, verify=True)["verified"]["changed"] == {}
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("way", ["run", "deliver"])
+def test_rows_that_a_trigger_keeps_out_are_missed(postgres_database: str, tmp_path: Path, form: Path, way: str) -> None:
+    server = their_cdm(postgres_database)
+    with connected(postgres_database) as cursor:
+        cursor.execute(
+            "CREATE FUNCTION cdm.none() RETURNS trigger AS 'BEGIN RETURN NULL; END' LANGUAGE plpgsql;"
+            "CREATE TRIGGER out BEFORE INSERT ON cdm.measurement FOR EACH ROW WHEN (new.value_as_number = 62.5) "
+            "EXECUTE FUNCTION cdm.none()"
+        )
+    before = versions(postgres_database, "cdm")
+    with pytest.raises(TargetError, match="Table measurement was given 166 rows and holds 164 of them"):
+        if way == "run":
+            deliver(tmp_path / "a", form, omop=server)
+        else:
+            deliver(tmp_path / "a", form)
+            transfer(Workspace(tmp_path / "a"), server)
+    assert {name: rows for name, rows in versions(postgres_database, "cdm").items() if name in before} == before
 
 
 @pytest.mark.live

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from caseweave.errors import TargetError
 from caseweave.shapes.omop import OmopShapes
 from caseweave.targets.ledger import Difference, Ledger
 from caseweave.targets.omop.ddl import parents_first
@@ -61,6 +62,25 @@ def put_rows(database: Database, change: Difference, new: Iterable[Rows], change
         write(table, columns, rows)
         written[table] += count
     return written
+
+
+def confirm_rows(database: Database, new: Records) -> None:
+    """Count in the database what was just inserted, before it is committed.
+
+    Raises TargetError where a trigger or a rule kept rows out: their facts would be lost without a word.
+    """
+    for kind, name in enumerate(database.shapes.tables):
+        integer, column = new.integer[new.kind == kind], database.shapes.tables[name].id_column
+        if not len(integer) or name in FOUND_BY:
+            continue
+        query = f'SELECT count(*) FROM {name} WHERE "{column}" BETWEEN ? AND ?'
+        # integers are given without gaps, above all that were there
+        ((there,),) = database.select(query, int(integer.min()), int(integer.max()))
+        if there != len(integer):
+            raise TargetError(
+                f"Table {name} was given {len(integer)} rows and holds {there} of them.",
+                way_out="Look for triggers and rules on the table; nothing was written. Then run again.",
+            )
 
 
 def delete_rows(database: Database, records: Records, *, with_key: bool) -> None:

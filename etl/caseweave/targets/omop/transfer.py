@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from caseweave.shapes.omop import Table
 from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, find, pack, unpack
-from caseweave.targets.omop.database import FIELD_CONCEPTS, FOUND_BY, Database, Rows, delete_rows, put_rows
+from caseweave.targets.omop.database import (
+    FIELD_CONCEPTS,
+    FOUND_BY,
+    Database,
+    Rows,
+    confirm_rows,
+    delete_rows,
+    put_rows,
+)
 from caseweave.targets.omop.ddl import VOCABULARY_TABLES, parents_first
 from caseweave.targets.omop.integers import allocate
 from caseweave.targets.omop.periods import write_periods
@@ -88,6 +96,7 @@ class Transfer:
         again = concatenate([linked.take(find(linked, change.changed) < 0), change.changed])
         again = again.take(find(again, new) < 0)
         put_rows(self.database, change, self.rows(new), self.rows(again))
+        confirm_rows(self.database, new)
         self.ledger.write(self.ledger_rows(concatenate([new, change.changed, change.stays])))
         write_periods(self.database, self.ledger, self.persons(touched), self.conventions["case-report-form"])
         delete_rows(self.database, change.vanished, with_key=True)

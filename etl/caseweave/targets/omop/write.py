@@ -14,7 +14,15 @@ from caseweave.plan.facts import Indices
 from caseweave.plan.variants import OncePerValues
 from caseweave.targets.ledger import Difference, Held, Ledger, compare, digest_bytes, find, pack, unpack
 from caseweave.targets.omop.columns import Column, Constant, Lookup, Person, Reference
-from caseweave.targets.omop.database import FIELD_CONCEPTS, FOUND_BY, Database, Rows, delete_rows, put_rows
+from caseweave.targets.omop.database import (
+    FIELD_CONCEPTS,
+    FOUND_BY,
+    Database,
+    Rows,
+    confirm_rows,
+    delete_rows,
+    put_rows,
+)
 from caseweave.targets.omop.ddl import parents_first
 from caseweave.targets.omop.fill import Built
 from caseweave.targets.omop.integers import IntegerMap, allocate
@@ -171,6 +179,7 @@ class OmopWriter:
         given = self.give_integers(database, self.made, change, self.held)
         new, changed = (self.rows(one, given.integers, database.null) for one in (given.new, change.changed))
         self.written += put_rows(database, change, new, changed)
+        confirm_rows(database, given.new)
         wanted = concatenate([given.new, change.changed])
         spans = self.spans()
         after = concatenate([wanted, change.stays])
