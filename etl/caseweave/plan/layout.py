@@ -212,7 +212,9 @@ def _read_part(
                 )
             )
     layout.findings.extend(_missing_column(one, where) for one in lacking)
-    layout.findings.extend(_merged(where, grid, rows, set(columns.values())))
+    layout.findings.extend(
+        _looks(where, grid, set(rows.tolist()), {c for name, c in columns.items() if not sheet.fields[name].ignore})
+    )
     part = Part(source.alias, sheet.key, rows, columns, grid)
     return part, {name: TableColumn(_codes(grid, c)[rows], grid.columns[c].distinct) for name, c in columns.items()}
 
@@ -258,20 +260,31 @@ def _missing_column(one: Field, where: Mapping[str, str], *, key: bool = False) 
     )
 
 
-def _merged(where: Mapping[str, str], grid: Grid, rows: np.ndarray, columns: set[int]) -> list[Finding]:
-    """Merged cells among the data: what stood in all but the first is gone, and what the first means is a guess."""
-    data = set(rows.tolist())
-    return [
-        Finding(
-            rule="merged-cells",
-            severity="warning",
-            cell=grid.address(top, left),
-            **where,
-            message="Merged cells hold one value, in the first of them; the others were read as blank.",
-            suggestion="Unmerge them and fill in each.",
-        )
+def _looks(where: Mapping[str, str], grid: Grid, rows: set[int], columns: set[int]) -> list[Finding]:
+    """Looks that may say something: what stood in all merged cells but the first is gone; who crosses out, deletes."""
+    merged = [
+        (top, left)
         for top, left, bottom, right in grid.merged
-        if not data.isdisjoint(range(top, bottom + 1)) and not columns.isdisjoint(range(left, right + 1))
+        if not rows.isdisjoint(range(top, bottom + 1)) and not columns.isdisjoint(range(left, right + 1))
+    ]
+    struck = [(row, column) for row, column in grid.struck if row in rows and column in columns]
+    return [
+        Finding(rule, "warning", message, cell=grid.address(*place), suggestion=suggestion, **where)
+        for rule, message, suggestion, places in (
+            (
+                "merged-cells",
+                "Merged cells hold one value, in the first of them; the others were read as blank.",
+                "Unmerge them and fill in each.",
+                merged,
+            ),
+            (
+                "crossed-out",
+                "The value is crossed out; it was read like any other.",
+                "Delete it, or take the line away.",
+                struck,
+            ),
+        )
+        for place in places
     ]
 
 

@@ -35,10 +35,11 @@ def clean(raw: RawCell) -> str:
 def lookup(valueset: ValueSet) -> dict[str, Value]:
     """Every way to write a value of a value set, case folded; keys win over labels, labels over aliases."""
     found: dict[str, Value] = {}
+    entries = [(one, one.value) for one in valueset.values.values()]
     for names in ("aliases", "labels", "key"):
-        for one in valueset.values.values():
-            spellings = {"aliases": one.aliases, "labels": tuple(one.label.values()), "key": (one.key,)}[names]
-            found.update({clean(text).casefold(): one.value for text in spellings})
+        for one, value in entries:
+            spellings = {"aliases": one.aliases, "labels": one.label.values(), "key": (one.key,)}[names]
+            found.update({clean(text).casefold(): value for text in spellings})
     return found
 
 

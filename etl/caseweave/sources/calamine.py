@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -98,7 +99,7 @@ def _grid(sheet: Any, entry: Any, scan: SheetScan, name: str, limits: Limits) ->
     builder.undate(scan.numbers)
     for place, text in scan.percents.items():
         builder.put(*place, text)
-    return builder.grid()
+    return replace(builder.grid(), struck=tuple(scan.struck))
 
 
 def needs_password(name: str, *, wrong: bool = False) -> SourceProtected:

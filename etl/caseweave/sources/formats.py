@@ -73,5 +73,21 @@ def percent_styles(styles: Element) -> frozenset[str]:
     return frozenset(percents)
 
 
+def struck_styles(styles: Element) -> frozenset[str]:
+    """The cell styles of a workbook (by number, as text) that cross out what stands in the cell.
+
+    Standard: ECMA-376 part 1, 18.4.10 (strike), 18.8.22 (font).
+    """
+    parts = {part.tag.rpartition("}")[2]: list(part) for part in styles}
+    crossed = {
+        str(number)
+        for number, font in enumerate(parts.get("fonts", ()))
+        for item in font
+        if item.tag.rpartition("}")[2] == "strike" and item.get("val", "1") not in ("0", "false")
+    }
+    formats = enumerate(parts.get("cellXfs", ()))
+    return frozenset(str(number) for number, style in formats if style.get("fontId", "0") in crossed)
+
+
 def _first_section(text: str) -> str:
     return _SILENT.sub("", text).partition(";")[0]

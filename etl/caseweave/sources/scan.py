@@ -9,7 +9,7 @@ from typing import IO
 from defusedxml import ElementTree
 
 from caseweave.errors import SourceDamaged
-from caseweave.sources.formats import percent_styles
+from caseweave.sources.formats import percent_styles, struck_styles
 from caseweave.sources.limits import Limits
 from caseweave.sources.package import Parts, WorkbookScan, all_named, open_package
 from caseweave.sources.sheetscan import SheetScan, scan_sheet
@@ -29,7 +29,9 @@ def scan_workbook(source: Path | IO[bytes], name: str, limits: Limits) -> Workbo
         workbook = parts.xml(main)
         targets = parts.relations(main)
         styles = next((target for target in targets.values() if target.lower().endswith("styles.xml")), "")
-        percents = percent_styles(parts.xml(styles)) if styles in parts else frozenset()
+        tree = parts.xml(styles) if styles in parts else None
+        percents = percent_styles(tree) if tree is not None else frozenset()
+        struck = struck_styles(tree) if tree is not None else frozenset()
         sheets: dict[str | int, SheetScan] = {}
         for sheet in all_named(workbook, "sheet"):
             relation = next((value for key, value in sheet.attrib.items() if key.endswith("}id")), "")
@@ -38,7 +40,7 @@ def scan_workbook(source: Path | IO[bytes], name: str, limits: Limits) -> Workbo
                 raise SourceDamaged(name, "a sheet is listed that isn't there", way_out="Save it again in Excel.")
             if _root(parts, part) == "worksheet":
                 opening = partial(parts.open, part)
-                sheets[sheet.get("name", "")] = scan_sheet(opening, name, limits, percents)
+                sheets[sheet.get("name", "")] = scan_sheet(opening, name, limits, percents, struck)
         properties = next(iter(all_named(workbook, "workbookPr")), None)
         date1904 = properties is not None and properties.get("date1904", "0") in ("1", "true", "on")
         notes = (OLD_DATES,) if date1904 else ()

@@ -43,6 +43,7 @@ _UNSAVED = re.compile(
 )
 _NEGATIVE = re.compile(rb'<c r="([A-Z]+)([0-9]+)"[^>/]*>(?:<f(?:\s[^>]*)?(?:/>|>[^<]*</f>))?<v>(-[0-9.eE+-]+)</v>')
 _MERGED = re.compile(rb'<mergeCell\s[^>]*?\bref="([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)"')
+_OF_STYLE = rb'<c r="([A-Z]+)([0-9]+)"(?=[^>/]*\bs="(?:%b)")[^>/]*>'
 _REF = re.compile(r"\A\$?([A-Za-z]{1,3})\$?([0-9]{1,7})\Z")
 
 
@@ -51,7 +52,7 @@ class SheetScan:
     """What one sheet holds: its extent, cells with errors, merged ranges (all zero-based).
 
     `numbers` holds those that the bulk reader may wrongly take for a date or a time of day, such as negative
-    ones; `percents` what cells show whose number is shown as a percent.
+    ones; `percents` what cells show whose number is shown as a percent; `struck` are filled cells that are crossed out.
     """
 
     rows: int = 0
@@ -60,6 +61,7 @@ class SheetScan:
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
     numbers: dict[Place, float] = field(default_factory=dict)
     percents: dict[Place, str] = field(default_factory=dict)
+    struck: list[Place] = field(default_factory=list)
 
 
 class _Unusual(Exception):
@@ -67,24 +69,28 @@ class _Unusual(Exception):
 
 
 def scan_sheet(
-    opening: Callable[[], IO[bytes]], name: str, limits: Limits, percents: frozenset[str] = frozenset()
+    opening: Callable[[], IO[bytes]],
+    name: str,
+    limits: Limits,
+    percents: frozenset[str] = frozenset(),
+    struck: frozenset[str] = frozenset(),
 ) -> SheetScan:
     """Scan one worksheet part.
 
     Arguments: how to open the part (it may be read twice), the file's name for messages, the limits, and the
-    styles that show percents.
+    styles that show percents, and those that cross out.
     Raises SourceTooLarge when the rectangle up to the last filled cell holds too many cells.
     """
     try:
         with opening() as stream:
-            scan = _scan_bytes(stream, percents)
+            scan = _scan_bytes(stream, percents, struck)
     except _Unusual:
         with opening() as stream:
-            scan = _scan_xml(stream, name, percents)
+            scan = _scan_xml(stream, name, percents, struck)
     if scan.rows * scan.columns > limits.cells:
         # formatted but empty cells may reach far; only filled ones cost anything
         with opening() as stream:
-            scan = _scan_xml(stream, name, percents)
+            scan = _scan_xml(stream, name, percents, struck)
     check_extent(scan, name, limits)
     return scan
 
@@ -113,9 +119,10 @@ def column_number(letters: str | bytes) -> int:
     return number - 1
 
 
-def _scan_bytes(stream: IO[bytes], percents: frozenset[str]) -> SheetScan:
+def _scan_bytes(stream: IO[bytes], percents: frozenset[str], struck: frozenset[str]) -> SheetScan:
     scan = SheetScan()
     percent = _percent_pattern(percents)
+    crossed = re.compile(_OF_STYLE % _either(struck)) if struck else None
     rest = stream.read(_CHUNK)
     if not _USUAL.match(rest) or b"<!DOCTYPE" in rest or b"<!ENTITY" in rest:
         raise _Unusual
@@ -132,6 +139,9 @@ def _scan_bytes(stream: IO[bytes], percents: frozenset[str]) -> SheetScan:
         _take(rest[:cut], scan)
         if percent is not None:
             _take_percents(percent, rest[:cut], scan)
+        if crossed is not None:
+            for letters, row in crossed.findall(rest[:cut]):
+                scan.struck.append((int(row) - 1, column_number(letters)))
         rest = rest[cut:]
     return scan
 
@@ -170,11 +180,14 @@ def _take(chunk: bytes, scan: SheetScan) -> None:
 def _percent_pattern(percents: frozenset[str]) -> re.Pattern[bytes] | None:
     if not percents:
         return None
-    styles = b"|".join(style.encode() for style in sorted(percents))
     return re.compile(
-        rb'<c r="([A-Z]+)([0-9]+)"(?=[^>/]*\bs="(?:' + styles + rb')")(?![^>/]*\bt="(?!n"))[^>/]*>'
+        rb'<c r="([A-Z]+)([0-9]+)"(?=[^>/]*\bs="(?:' + _either(percents) + rb')")(?![^>/]*\bt="(?!n"))[^>/]*>'
         rb"(?:<f(?:\s[^>]*)?(?:/>|>[^<]*</f>))?<v>([^<]+)</v>"
     )
+
+
+def _either(styles: frozenset[str]) -> bytes:
+    return b"|".join(style.encode() for style in sorted(styles))
 
 
 def _take_percents(pattern: re.Pattern[bytes], chunk: bytes, scan: SheetScan) -> None:
@@ -184,7 +197,7 @@ def _take_percents(pattern: re.Pattern[bytes], chunk: bytes, scan: SheetScan) ->
             scan.percents[int(row) - 1, column_number(letters)] = text
 
 
-def _scan_xml(stream: IO[bytes], name: str, percents: frozenset[str]) -> SheetScan:
+def _scan_xml(stream: IO[bytes], name: str, percents: frozenset[str], struck: frozenset[str]) -> SheetScan:
     scan = SheetScan()
     row = column = -1
     parents: list[Element] = []
@@ -201,6 +214,8 @@ def _scan_xml(stream: IO[bytes], name: str, percents: frozenset[str]) -> SheetSc
             place = _REF.match(element.get("r", ""))
             here_row, column = (int(place[2]) - 1, column_number(place[1])) if place else (row, column + 1)
             _take_cell(element, (here_row, column), percents, scan)
+            if len(element) and element.get("s") in struck:
+                scan.struck.append((here_row, column))
         elif tag == "mergeCell":
             corners = [_REF.match(corner) for corner in element.get("ref", "").split(":")]
             if len(corners) == 2 and corners[0] and corners[1]:

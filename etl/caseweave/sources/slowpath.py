@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +31,7 @@ def _read_sheet(sheet: Any, scan: SheetScan) -> Grid:
         builder.put(row, column, CellError(text))
     for place, shown in scan.percents.items():
         builder.put(*place, shown)
-    return builder.grid()
+    return replace(builder.grid(), struck=tuple(scan.struck))
 
 
 def _rows(sheet: Any) -> Iterator[list[Any]]:

@@ -128,6 +128,7 @@ def _grid_head(grid: Grid) -> dict[str, Any]:
         "at": grid.at,
         "keys": grid.keys,
         "lengths": grid.lengths,
+        "struck": grid.struck,
         "distinct": [[_to_json(value) for value in column.distinct] for column in grid.columns],
     }
 
@@ -142,8 +143,8 @@ def _receive_grid(stream: IO[bytes], head: dict[str, Any]) -> Grid:
     merged = tuple((top, left, bottom, right) for top, left, bottom, right in head["merged"])
     keys = tuple((steps, key) for steps, key in head["keys"])
     size = (head["height"], head["width"])
-    lengths = tuple(head["lengths"])
-    return Grid(head["name"], head["hidden"], *size, tuple(columns), merged, tuple(head["at"]), keys, lengths)
+    marks = (tuple(head["lengths"]), tuple((row, column) for row, column in head["struck"]))
+    return Grid(head["name"], head["hidden"], *size, tuple(columns), merged, tuple(head["at"]), keys, *marks)
 
 
 def _to_json(value: RawCell) -> Any:

@@ -39,7 +39,7 @@ class Grid:
     `merged` holds (first row, first column, last row, last column), zero-based and inclusive. Of a document `at` holds
     the JSON pointer of the object behind each row ("" for the header), `keys` for each column how many steps of that
     pointer lead to the object that its key is in, and the pointer from there. Of a text table `lengths` tells how many
-    cells each row has, blank ones included.
+    cells each row has, blank ones included; of a workbook `struck` the cells (row, column) that are crossed out.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Grid:
     at: tuple[str, ...] = ()
     keys: tuple[tuple[int, str], ...] = ()
     lengths: tuple[int, ...] = ()
+    struck: tuple[tuple[int, int], ...] = ()
 
     def address(self, row: int, column: int) -> str:
         """Where a cell stands: A1, or the JSON pointer in a document."""

@@ -150,6 +150,16 @@ OPERATORS: tuple[Operator, ...] = group(
             font='<font><color rgb="FFFFFFFF"/></font>',
         ),
     ),
+    Operator(
+        "crossed-out",
+        "a value with a line through it",
+        change=styled(
+            '<xf numFmtId="0" fontId="{font}" fillId="0" borderId="0" applyFont="1"/>',
+            font="<font><strike/></font>",
+        ),
+        says=(Said("crossed-out", "warning", place(KI67)),),
+        why="who crosses out, means to delete; but who knows",
+    ),
     Operator("comments", "remarks in comments, one on a blank cell", change=in_book(commented)),
     Operator("conditional-format", "cells that turn red", change=in_book(coloured)),
     Operator(
