@@ -142,7 +142,9 @@ def hapi_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hapi]:
     require(not java.missing("hapi"), java.missing("hapi"))
     process, url = start(tmp_path_factory.mktemp("hapi"))
     try:
-        yield Hapi(url)
+        found = Hapi(url)
+        found.get("metadata")  # made at the first request, which takes a busy machine a minute
+        yield found
     finally:
         stop(process)
 
