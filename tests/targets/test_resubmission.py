@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import copy
 import datetime
+import json
 import random
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from caseweave.errors import Refusal
+from caseweave.errors import Refusal, UsageError
 from caseweave.run.database import remembered
+from caseweave.run.pipeline import Options, run
 from caseweave.run.workspace import Workspace
+from caseweave.spec.loader import load_study
 from tests.targets.databases import DATABASES, Deliver, deliver_to
 from tests.unit.run import registry
 from tests.unit.run.registry import HEADERS, fhir, filled, omop, periods, workbook
@@ -114,9 +120,19 @@ def test_a_removed_row_is_retracted_while_its_patient_stands(deliver: Deliver, f
 def test_an_absent_patient_stays_unless_the_form_is_complete(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = {name: [row for row in found if row[0] != "P007"] for name, found in filled().items()}
     shorter = workbook(tmp_path / "shorter.xlsx", rows)
-    assert changes(deliver(first, shorter)) == {"fhir": (0, 0, 0), "omop": (0, 0, 0)}
+    before = fhir(first), omop(first)
+    outcome = deliver(first, shorter)
+    assert changes(outcome) == {"fhir": (0, 0, 0), "omop": (0, 0, 0)}
+    assert (fhir(first), omop(first)) == before
+    assert outcome.exit_code == 0
+    told = [one for one in json.loads((first / "findings.json").read_text()) if one["rule"] == "absent-patients"]
+    assert [(one["sheet"], one["severity"], one["message"]) for one in told] == [
+        (sheet, "message", "1 patient of earlier files stands in none of these; what was told of them stays.")
+        for sheet in ("patients", "visits")
+    ]
     outcome = deliver(first, shorter, complete=True)
-    assert changes(outcome)["fhir"][2] == 7
+    assert changes(outcome) == {"fhir": (0, 0, 7), "omop": (0, 0, 9)}
+    assert "absent-patients" not in (first / "findings.csv").read_text()
     deliver(tmp_path / "fresh", shorter)
     assert fhir(first) == fhir(tmp_path / "fresh")
     assert omop(first) == omop(tmp_path / "fresh")
@@ -166,13 +182,15 @@ def test_a_person_stays_while_rows_of_another_sheet_need_it(deliver: Deliver, fi
 
 
 def test_an_emptied_sheet_stops_the_run(deliver: Deliver, first: Path, tmp_path: Path) -> None:
-    before = fhir(first)
+    before = fhir(first), omop(first)
     emptied = workbook(tmp_path / "emptied.xlsx", {**filled(), "Visits": []})
     with pytest.raises(Refusal, match=r"visits: 120 of 120.*--retract all") as refusal:
         deliver(first, emptied)
     assert refusal.value.exit_code == 4
-    assert fhir(first) == before
-    assert changes(deliver(first, emptied, retract="all"))["fhir"] == (0, 0, 120)
+    assert (fhir(first), omop(first)) == before
+    outcome = deliver(first, emptied, retract="all")
+    assert changes(outcome) == {"fhir": (0, 0, 120), "omop": (0, 0, 120)}
+    assert outcome.manifest["findings"]["message"] == 1  # it says so
 
 
 def test_rows_that_would_leave_omop_alone_stop_the_run_too(deliver: Deliver, first: Path, tmp_path: Path) -> None:
@@ -206,8 +224,36 @@ def test_a_workspace_made_anew_guards_what_the_database_holds(deliver: Deliver, 
 def test_an_increment_adds_and_corrects_and_never_retracts(deliver: Deliver, first: Path, tmp_path: Path) -> None:
     rows = filled()
     new = {"Patients": [[*rows["Patients"][3][:5], 14, None]], "Visits": [["P003", 3, "2022-01-01", 20, 61]]}
+    before = fhir(first), omop(first)
     outcome = deliver(first, workbook(tmp_path / "increment.xlsx", new), increment=True)
     assert changes(outcome) == {"fhir": (2, 1, 0), "omop": (2, 1, 0)}
+    assert outcome.exit_code == 0
+    assert fhir(first).keys() > before[0].keys() and omop(first).keys() > before[1].keys()
+    # a month later a visit comes again, and nothing of what isn't in it goes
+    again = {"Patients": [], "Visits": [["P003", 3, "2022-01-01", 21, 61]]}
+    outcome = deliver(first, workbook(tmp_path / "again.xlsx", again), increment=True)
+    assert changes(outcome) == {"fhir": (0, 1, 0), "omop": (0, 1, 0)}
+    whole = filled()
+    whole["Patients"][3][5] = 14
+    whole["Visits"].append(again["Visits"][0])
+    deliver(tmp_path / "fresh", workbook(tmp_path / "whole.xlsx", whole))
+    deliver(first, tmp_path / "whole.xlsx")  # what an increment can't link, for want of the other sheet
+    assert (fhir(first), omop(first)) == (fhir(tmp_path / "fresh"), omop(tmp_path / "fresh"))
+
+
+def test_an_increment_of_rows_without_a_key_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "registry"
+    shutil.copytree(registry.STUDY, folder)
+    visits = (folder / "visits.yaml").read_text(encoding="utf-8")
+    (folder / "visits.yaml").write_text(re.sub(r"key: .*\n", "", visits, count=1), encoding="utf-8")
+    study, form = load_study(folder), workbook(tmp_path / "form.xlsx", filled())
+    settings = Options(key_file=tmp_path / "registry.key", today=registry.TODAY)
+    run(study, [form], Workspace(tmp_path / "one"), settings)
+    before = fhir(tmp_path / "one")
+    with pytest.raises(UsageError, match="An increment can't hold visits") as error:
+        run(study, [form], Workspace(tmp_path / "one"), replace(settings, increment=True))
+    assert error.value.exit_code == 2
+    assert fhir(tmp_path / "one") == before
 
 
 def test_older_files_after_newer_are_refused(deliver: Deliver, first: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from caseweave.run.guards import (
     spoken_of,
 )
 from caseweave.run.handback import hand_back
+from caseweave.run.increments import absences, refuse_uncorrectable
 from caseweave.run.lineage import write_lineage
 from caseweave.run.moved import moved, remember_concepts
 from caseweave.run.queries import Asked, ask
@@ -210,6 +211,11 @@ def prepare(
             refuse_invalid(conversion, options.validate)
     age = age_of(asked.sources, options.as_of)
     refuse_older(state, asked.sources, spoken_of(conversion), age, options)
+    if options.increment or study.source == "increment":
+        if state.get("runs"):
+            refuse_uncorrectable(conversion)
+    elif not options.complete:
+        conversion.findings.extend(absences(workspace, conversion, options.stream))
     absent = state.get("subjects", ()) if options.complete else ()
     scope = conversion.scope(increment=options.increment, absent=absent)
     return Ready(state, int(state.get("runs", 0)) + 1, server, conversion, asked, age, scope)
