@@ -54,10 +54,13 @@ def test_our_row_leads_to_its_cell_and_theirs_to_none(server: OmopServer, worksp
     name = "plausibleTemporalBefore.measurement.measurement_date"
     found = wrong(check_omop(str(workspace)))[name]
     assert found.rows == ("measurement:41000", f"measurement:{ours}")
-    assert {one.partition("!")[0] for one in found.places} <= {"source-1:patients", "source-1:visits"}
-    assert found.places
+    assert list(found.places) == [f"measurement:{ours}"]
+    assert {one.partition("!")[0] for one in found.places[f"measurement:{ours}"]} <= {
+        "source-1:patients",
+        "source-1:visits",
+    }
     alone = wrong(check_omop(server.dsn, schema="cdm"))[name]
-    assert (alone.rows, alone.places) == (found.rows, ())
+    assert (alone.rows, alone.places) == (found.rows, {})
 
 
 def test_without_the_right_to_read_it_could_not_run(server: OmopServer, monkeypatch: pytest.MonkeyPatch) -> None:

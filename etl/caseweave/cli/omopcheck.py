@@ -87,11 +87,16 @@ def _told(one: Result) -> str:
         return f"{one.check.id}: {one.why}"
     if not one.check.source:
         return f"{one.check.id}: it isn't there"
-    where = ", ".join(one.places or one.rows)
+    where = ", ".join(_rows(one))
     return (
         f"{one.check.id}: {number(one.violated)} of {number(one.total)} ({one.share:.1f} %), not what was asked: "
         f"{one.check.asks}{f'; {where}' if where else ''}"
     )
+
+
+def _rows(one: Result) -> list[str]:
+    """The rows that are named, each with its cells where they are known."""
+    return [f"{row} ({', '.join(one.places[row])})" if one.places.get(row) else row for row in one.rows]
 
 
 def suites_of(report: OmopReport) -> list[Suite]:
@@ -104,7 +109,7 @@ def suites_of(report: OmopReport) -> list[Suite]:
         cases = kinds.setdefault(f"{one.check.category}.{one.check.name}", [])
         if one.status == "failed":
             message = f"{one.violated} of {one.total} rows: {one.check.asks}"
-            cases.append(Case(spot, "failure", message, one.check.name, [*one.rows, *one.places]))
+            cases.append(Case(spot, "failure", message, one.check.name, _rows(one)))
         elif one.status == "could not run":
             cases.append(Case(spot, "error", one.why, "could not run"))
         elif one.status == "not applicable":

@@ -68,7 +68,7 @@ def _as_json(one: Result) -> dict[str, Any]:
         "threshold": check.threshold,
         "why": one.why,
         "rows": list(one.rows),
-        "places": list(one.places),
+        "places": {row: list(cells) for row, cells in one.places.items()},
         "sql": check.sql,
     }
 
@@ -156,12 +156,12 @@ def _shapes(columns: Columns, cdm: str, imaging: bool, name: str) -> OmopShapes:
 
 def _traced(workspace: Workspace, result: Result) -> Result:
     """A result with the cells that its rows were made of; rows that are somebody else's have none."""
-    places: dict[str, None] = {}
+    places = {}
     for row in result.rows:
         with contextlib.suppress(UsageError):
-            for way in trace(workspace, row).ways:
-                places.update(dict.fromkeys(_places(way)))
-    return replace(result, places=tuple(places)) if places else result
+            cells = (cell for way in trace(workspace, row).ways for cell in _places(way))
+            places[row] = tuple(dict.fromkeys(cells))
+    return replace(result, places=places) if places else result
 
 
 def _places(way: Way) -> list[str]:

@@ -57,7 +57,7 @@ def test_all_figures_in_json_and_junit(bench: Any, loaded: Path) -> None:
     assert (failed["violated"], failed["total"], failed["category"], failed["context"]) == (
         1, 2, "plausibility", "validation",
     )  # fmt: skip
-    assert failed["places"][0] == "source-1:main!F2"
+    assert [cells[0] for cells in failed["places"].values()] == ["source-1:main!F2"]
     assert sum(sum(one.values()) for one in content["summary"].values()) == len(content["checks"]) > 2000
     root = ElementTree.parse("all.xml").getroot()
     assert root.get("tests") == str(len(content["checks"]))

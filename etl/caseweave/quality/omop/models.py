@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Status = Literal["passed", "failed", "not applicable", "could not run"]
@@ -49,7 +49,7 @@ class Result:
     """What came of a check.
 
     Arguments: `violated` of `total` rows; `why` it doesn't apply or couldn't run; `rows`, the first that fail, as
-    `measurement:12`; `places`, the cells that these were made of, where that is known.
+    `measurement:12`; `places`, the cells that each of these was made of, where that is known.
     """
 
     check: Check
@@ -58,7 +58,7 @@ class Result:
     total: int = 0
     why: str = ""
     rows: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
