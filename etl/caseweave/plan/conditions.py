@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from caseweave.plan.comparisons import Side, compared
 from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.variants import once_per_combination
 from caseweave.spec.evaluate import Answer, Presence, evaluate, to_value, truth
-from caseweave.spec.syntax import Binary, Call, Expression, IsPresent, Name, Unary, names
+from caseweave.spec.syntax import COMPARISONS, Binary, Call, Expression, IsPresent, Name, Unary, names
 from caseweave.values.types import Missing, PartialDate, Value
 
 DATES_WITH = {"year": ("year", "month", "day"), "month": ("month", "day"), "day": ("day",)}  # the kinds that have it
@@ -45,8 +46,23 @@ def holds(expression: Expression | None, columns: Mapping[str, SlotColumn], size
         return present(expression.operand, columns, size, presence)
     if isinstance(expression, Unary) and expression.operator == "not" and isinstance(expression.operand, IsPresent):
         return ~present(expression.operand.operand, columns, size, presence)  # presence is always decided
+    denied = isinstance(expression, Unary) and expression.operator == "not"
+    asked = expression.operand if isinstance(expression, Unary) else expression
+    if isinstance(asked, Binary) and asked.operator in COMPARISONS:
+        # each side by itself, for the same reason; numbers and dates are then compared for all rows at once
+        sides = [_side(one, columns, size, presence) for one in (asked.left, asked.right)]
+        found = compared(asked.operator, *sides)
+        if found is not None:
+            return found[denied]
     answers, which = _answers(expression, columns, size, presence)
     return np.asarray([truth(answer) is True for answer in answers], dtype=np.bool_)[which]
+
+
+def _side(operand: Expression, columns: Mapping[str, SlotColumn], size: int, presence: Presence) -> Side:
+    if isinstance(operand, Name) and operand.name in columns:
+        column = columns[operand.name]
+        return Side(column.values, column.codes)
+    return Side(*_answers(operand, columns, size, presence))
 
 
 def present(operand: Expression, columns: Mapping[str, SlotColumn], size: int, presence: Presence) -> Mask:
