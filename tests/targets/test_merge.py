@@ -250,6 +250,17 @@ def counted(folder: Path) -> dict[str, int]:
         }
 
 
+def test_an_id_given_for_a_pseudonym_is_not_repeated(
+    deliver: Deliver, first: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = everything(first)
+    assert command(["merge", str(first), "P007", "P008"]) == 2
+    said = capsys.readouterr()
+    assert "No patient of this workspace has the pseudonym that is to go." in said.err
+    assert "P007" not in said.out + said.err and "P008" not in said.out + said.err
+    assert everything(first) == before
+
+
 def test_the_command_takes_ids_that_are_typed_and_never_repeats_them(
     deliver: Deliver, first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

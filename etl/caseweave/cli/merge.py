@@ -61,13 +61,17 @@ def merge(
     from caseweave.cli.deliver import after_run, servers_of
     from caseweave.cli.omop import transfer_to
     from caseweave.cli.show import say, say_json
-    from caseweave.run.database import OmopServer
+    from caseweave.errors import UsageError
+    from caseweave.run.database import OmopServer, remembered
     from caseweave.run.merge import Patient, patient_of
     from caseweave.run.merge import merge as merge_patients
     from caseweave.run.transfer import transfer
     from caseweave.run.workspace import Workspace
 
     folder, servers = Workspace(workspace), servers_of(fhir, fhir_format, bundle)
+    if omop and (own := remembered(folder.read_state())):
+        raise UsageError(f"Runs of {workspace} write {own.name} themselves, and so does a merge.",
+                         way_out="Leave out --omop.")  # fmt: skip
     both = [
         patient_of(folder, _typed(which), study=study, studies=studies or (), site=site, key_file=key)
         if name == TYPED

@@ -154,10 +154,11 @@ def _merged(merged: Merged, old: Patient, new: Patient, knows: Callable[[str], b
         problem = f"{new.name} was itself merged into {merged[new.name]}."
         way_out = f"Merge into {merged[new.name]}."
     elif not knows(old.name):
-        problem = f"No patient of this workspace is {old.name}."
+        # what was given may be an id and no pseudonym: it isn't repeated
+        problem = "No patient of this workspace has the pseudonym that is to go."
         way_out = "Take a pseudonym from findings.csv or DIR/fhir/Patient.ndjson, or type the id with `-`."
     elif not new.typed and not knows(new.name):
-        problem = f"No patient of this workspace is {new.name}."
+        problem = "No patient of this workspace has the pseudonym that is to stay."
         way_out = "Give `-` and type the corrected id, if its rows are still to come."
     if problem:
         raise UsageError(problem, way_out=way_out)
