@@ -15,6 +15,7 @@ from caseweave.cli.app import run as command
 from caseweave.errors import UsageError
 from caseweave.identity.keyfile import project_key
 from caseweave.identity.subjects import KeyedResolver
+from caseweave.run.database import remembered
 from caseweave.run.merge import Patient, merge, patient_of
 from caseweave.run.status import status
 from caseweave.run.workspace import Workspace
@@ -74,6 +75,36 @@ def test_what_stood_under_the_old_pseudonym_is_gone_and_nothing_else_changed(
     with opened(first) as database:
         told = database.execute("SELECT count(*) FROM caseweave_ledger WHERE subject = ?", (name_of(first, "P007"),))
         assert [tuple(row) for row in told] == [(0,)]
+
+
+def test_other_peoples_rows_keep_their_integers_and_are_not_written_anew(deliver: Deliver, first: Path) -> None:
+    before, server = rows_of(first), remembered(Workspace(first).read_state())
+    versions_before = versions_of(first)
+    merged(first, "P007", "P008")
+    after = rows_of(first)
+    assert all(after[table] < before[table] for table in after)
+    assert len(before["person"]) - len(after["person"]) == 1
+    # on PostgreSQL by row versions: there is none that wasn't there, but for our own count of rows
+    fresh = {table: found - versions_before[table] for table, found in versions_of(first).items()}
+    assert {table for table, found in fresh.items() if found} == ({"caseweave_rows"} if server else set())
+
+
+def rows_of(folder: Path) -> dict[str, set[tuple[object, ...]]]:
+    """The rows of the tables that the registry fills, with their integers."""
+    with opened(folder) as database:
+        return {
+            table: {tuple(row) for row in database.execute(f"SELECT * FROM {table}")}
+            for table in ("person", "condition_occurrence", "episode", "episode_event", "measurement")
+        }
+
+
+def versions_of(folder: Path) -> dict[str, set[tuple[Any, ...]]]:
+    server = remembered(Workspace(folder).read_state())
+    if server is None:
+        return {}
+    from tests.live.cdm import versions
+
+    return versions(server.dsn, server.schema)
 
 
 def test_the_old_id_in_the_next_form_makes_facts_of_the_new_patient(
