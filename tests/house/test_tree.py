@@ -18,6 +18,7 @@ WRITTEN = {".py", ".java", ".md", ".yaml", ".yml", ".toml", ".sh", ".html", ".cs
 LONGER: dict[str, str] = {
     "LICENSE": "the licence's own text",
     "docs/patterns.md": "made from mappings/patterns, a section each",
+    "docs/reference/bad-cells.md": "made from the table of faults, a line each",
 }
 # folders of one machine, and what belongs to its tools, have no place in a file of the repository
 MACHINE = re.compile(r"(?<![\w.:/\\$}*-])/(?:wor[k]|roo[t]|far[m])(?=[/\"'`\s,;:)]|$)|\.librar[y]\b", re.MULTILINE)
