@@ -11,15 +11,24 @@ import numpy as np
 
 from caseweave.issues import Finding
 from caseweave.plan.facts import Mask
+from caseweave.plan.headers import (
+    HEADER_SEARCH_ROWS,
+    best_header,
+    codes_of,
+    column_name,
+    columns_of,
+    header_address,
+    header_text,
+)
+from caseweave.plan.headers import names_of as names_of
 from caseweave.plan.queries import is_queries
 from caseweave.plan.rows import no_subject
 from caseweave.plan.spellings import nearest_name
 from caseweave.plan.tables import Part, Table, TableColumn, concatenate
 from caseweave.spec.models import Field, Sheet, Study
-from caseweave.values.grid import Grid, Source, column_letters
+from caseweave.values.grid import Grid, Source
 from caseweave.values.grid import normal as normal
 
-HEADER_SEARCH_ROWS = 30
 # a row below the data with at most so many cells is a total or a note; one with more looks like a patient without id
 NOTE_CELLS = 2
 OWN_SHEETS = re.compile(r"_caseweave.*")
@@ -68,11 +77,6 @@ def lay_out(study: Study, sources: Sequence[Source]) -> Layout:
     return layout
 
 
-def names_of(field: Field) -> list[str]:
-    """All headers that mean a field: its column or name, its aliases, its labels."""
-    return [field.column or field.name, field.name, *field.aliases, *field.label.values()]
-
-
 def _cells(grid: Grid) -> int:
     return sum(int(np.count_nonzero(np.frombuffer(column.codes, dtype=np.uint32))) for column in grid.columns)
 
@@ -92,7 +96,7 @@ def _sheet_of(study: Study, grid: Grid, grids: int) -> Sheet | None:
     if grids == 1 and len(study.sheets) == 1:
         return study.sheets[0]
     # a csv has no tab name that says something: the sheet whose headers it holds, if there is one clear best
-    scores = sorted(((_best_header(sheet, grid)[1], n) for n, sheet in enumerate(study.sheets)), reverse=True)
+    scores = sorted(((best_header(sheet, grid)[1], n) for n, sheet in enumerate(study.sheets)), reverse=True)
     if grids == 1 and scores[0][0] >= 2 and (len(scores) == 1 or scores[0][0] > scores[1][0]):
         return study.sheets[scores[0][1]]
     return None
@@ -139,36 +143,14 @@ def _missing_sheets(study: Study, source: Source, seen: Iterable[str]) -> list[F
     ]
 
 
-def _header_text(grid: Grid, row: int, rows: int) -> list[str]:
-    """The headers of a grid whose header starts at `row`; several rows are joined, merged cells reach right."""
-    texts = [[grid.cell(r, c) for c in range(grid.width)] for r in range(row, min(row + rows, grid.height))]
-    for first_row, first_column, last_row, last_column in grid.merged:
-        for r in range(max(first_row, row), min(last_row, row + rows - 1) + 1):
-            for c in range(first_column, min(last_column, grid.width - 1) + 1):
-                # a cell merged downwards says its text once, one merged sideways says it in every column
-                texts[r - row][c] = grid.cell(first_row, first_column) if r == first_row else None
-    return [" / ".join(str(line[c]) for line in texts if line[c] is not None) for c in range(grid.width)]
-
-
-def _best_header(sheet: Sheet, grid: Grid) -> tuple[int, int]:
-    """The row where the header starts, and how many fields it names."""
-    known = {normal(name) for one in sheet.fields.values() for name in names_of(one)}
-    best = (0, 0)
-    for row in range(min(grid.height, HEADER_SEARCH_ROWS)):
-        score = sum(normal(text) in known for text in _header_text(grid, row, sheet.header_rows) if text)
-        if score > best[1]:
-            best = (row, score)
-    return best
-
-
 def _read_part(
     layout: Layout, study: Study, sheet: Sheet, source: Source, grid: Grid
 ) -> tuple[Part, Mapping[str, TableColumn]] | None:
     where = {"source": source.alias, "sheet": sheet.key}
-    start, score = _best_header(sheet, grid)
+    start, score = best_header(sheet, grid)
     fields = {normal(name): one for one in reversed(list(sheet.fields.values())) for name in names_of(one)}
-    headers = _header_text(grid, start, sheet.header_rows) if score else []
-    columns, unknown = _columns(layout, where, headers, fields, grid, start)
+    headers = header_text(grid, start, sheet.header_rows) if score else []
+    columns, unknown = columns_of(layout.findings, where, headers, fields, grid, start)
     subject = sheet.subject_field
     if subject not in columns:
         layout.rejected["no-header"] += _cells(grid)
@@ -189,13 +171,13 @@ def _read_part(
     body = start + sheet.header_rows
     if keys:  # without its key a row would be taken for another one
         layout.rejected["missing-column"] += int(
-            sum(np.count_nonzero(_codes(grid, c)[body:]) for c in range(grid.width))
+            sum(np.count_nonzero(codes_of(grid, c)[body:]) for c in range(grid.width))
         )
         layout.findings.extend(_missing_column(one, where, key=True) for one in keys)
         return None
     rows = _in_line(layout, where, grid, body, _data_rows(layout, where, grid, body, columns[subject]))
     for header, column in unknown:
-        cells = int(np.count_nonzero(_codes(grid, column)[rows]))
+        cells = int(np.count_nonzero(codes_of(grid, column)[rows]))
         layout.rejected["unknown-column"] += cells
         if cells or header:
             near = nearest_name(header, (name for one in lacking for name in names_of(one)))
@@ -204,9 +186,9 @@ def _read_part(
                     rule="unknown-column",
                     severity="error" if cells else "message",
                     **where,
-                    cell=_header_address(grid, start, column),
+                    cell=header_address(grid, start, column),
                     found=header,
-                    message=f"{_column_name(grid, column)} is in no field of the mapping; its {cells} cells stay out.",
+                    message=f"{column_name(grid, column)} is in no field of the mapping; its {cells} cells stay out.",
                     suggestion=(f"Call it {near}, if it is that. " if near else "")
                     + "Map it, or give it `ignore:` with a reason.",
                 )
@@ -216,7 +198,7 @@ def _read_part(
         _looks(where, grid, set(rows.tolist()), {c for name, c in columns.items() if not sheet.fields[name].ignore})
     )
     part = Part(source.alias, sheet.key, rows, columns, grid)
-    return part, {name: TableColumn(_codes(grid, c)[rows], grid.columns[c].distinct) for name, c in columns.items()}
+    return part, {name: TableColumn(codes_of(grid, c)[rows], grid.columns[c].distinct) for name, c in columns.items()}
 
 
 def _in_line(layout: Layout, where: Mapping[str, str], grid: Grid, body: int, rows: np.ndarray) -> np.ndarray:
@@ -229,7 +211,7 @@ def _in_line(layout: Layout, where: Mapping[str, str], grid: Grid, body: int, ro
     lengths = np.array(grid.lengths)
     width = int(lengths[:body].max(initial=0))
     long = lengths[rows] > width
-    if long.all() and not any(_codes(grid, column)[rows].any() for column in range(width, grid.width)):
+    if long.all() and not any(codes_of(grid, column)[rows].any() for column in range(width, grid.width)):
         return rows
     for row in rows[long].tolist():
         layout.rejected["row-too-long"] += int(lengths[row])
@@ -288,56 +270,12 @@ def _looks(where: Mapping[str, str], grid: Grid, rows: set[int], columns: set[in
     ]
 
 
-def _codes(grid: Grid, column: int) -> np.ndarray:
-    return np.frombuffer(grid.columns[column].codes, dtype=np.uint32).astype(np.int32)
-
-
-def _header_address(grid: Grid, row: int, column: int) -> str:
-    """The address of a header; a document has none, so it is the first place where the key stands."""
-    return grid.address(int(np.flatnonzero(_codes(grid, column)[row + 1 :])[0]) + row + 1 if grid.at else row, column)
-
-
-def _column_name(grid: Grid, column: int, *, short: bool = False) -> str:
-    if grid.at:  # a key of a document can be a name: the finding alone says it, where it stays at home
-        return "the first" if short else "A key"
-    return column_letters(column) if short else f"Column {column_letters(column)}"
-
-
-def _columns(
-    layout: Layout, where: Mapping[str, str], headers: Sequence[str], fields: Mapping[str, Field], grid: Grid, row: int
-) -> tuple[dict[str, int], list[tuple[str, int]]]:
-    """Which field stands in which column, and the columns that no field claims, with their headers."""
-    columns: dict[str, int] = {}
-    unknown: list[tuple[str, int]] = []
-    for column, header in enumerate(headers):
-        one = fields.get(normal(header))
-        if one is None:
-            unknown.append((header, column))
-        elif one.name in columns:
-            layout.findings.append(
-                Finding(
-                    rule="duplicate-column",
-                    severity="error",
-                    field=one.name,
-                    cell=_header_address(grid, row, column),
-                    **where,
-                    message="Two columns say they are this field; "
-                    f"{_column_name(grid, columns[one.name], short=True)} was read.",
-                    suggestion="Rename or remove one of them.",
-                )
-            )
-            unknown.append((header, column))
-        else:
-            columns[one.name] = column
-    return columns, unknown
-
-
 def _data_rows(layout: Layout, where: Mapping[str, str], grid: Grid, body: int, subject: int) -> np.ndarray:
     """The rows that hold a patient; what else stands there is told."""
     counts = np.zeros(grid.height, dtype=np.int32)
     for column in range(grid.width):
-        counts += _codes(grid, column) != 0
-    has_id: Mask = _codes(grid, subject) != 0
+        counts += codes_of(grid, column) != 0
+    has_id: Mask = codes_of(grid, subject) != 0
     has_id[:body] = False
     last = int(np.flatnonzero(has_id)[-1]) if has_id.any() else body - 1
     for row in np.flatnonzero((counts > 0) & ~has_id).tolist():
