@@ -9,6 +9,7 @@ from pathlib import Path
 from caseweave.identity.keyfile import ProjectKey
 from caseweave.quality.expectations.plan import plan_study
 from caseweave.quality.expectations.validate import Ran, validate
+from caseweave.quality.kinds import KINDS
 from caseweave.quality.rules import rules_of
 from caseweave.run.convert import Conversion, convert
 from caseweave.sources import read_sources
@@ -49,10 +50,11 @@ def by_ours(made: Conversion) -> set[Failure]:
     return found
 
 
-def ran(made: Conversion) -> list[Ran]:
-    """Every check and rule, run by Great Expectations."""
-    rules = rules_of(made.study)
+def ran(made: Conversion, *, criteria: bool = False) -> list[Ran]:
+    """Every check and rule, run by Great Expectations; or the criteria, which find no fault in the data."""
+    rules = [rule for rule in rules_of(made.study) if (KINDS[rule.kind].rows == "patient") is criteria]
     planned = plan_study(made.study, rules, presence())
+    planned = tuple(one for one in planned if not criteria or one.custom)
     sites = made.applied.subjects.sites
     return validate(planned, made.study, made.applied.sheets, today=TODAY, rules=rules, sites=sites)
 

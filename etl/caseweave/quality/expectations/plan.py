@@ -163,6 +163,8 @@ def own_expectation(rule: Rule, fields: Mapping[str, Field]) -> Planned:
         # filled, though with what can't be read, is filled
         typed = ((Where((rule.mark, "typed"), "null"),),) if rule.kind == "required" else ()
         arguments["undecided"] = rule.undecided
+        if len(values) == 1:
+            values.append(("study", "row"))  # Great Expectations wants several columns
         return replace(base, columns={"column_list": values}, arguments=arguments, condition=typed)
     if kind.rows == "patient":
         arguments["exclusion"] = rule.kind == "exclusion"
