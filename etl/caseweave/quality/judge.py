@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from caseweave.plan.sheets import SheetFacts
 from caseweave.quality.across import aggregated
 from caseweave.quality.kinds import KINDS, negated
 from caseweave.quality.rules import ACROSS, Rule
+from caseweave.quality.runnable import unable_because
 from caseweave.quality.together import TOGETHER
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.syntax import names
@@ -61,6 +62,11 @@ def _told(
         return
     if kind.rows == "patient":
         return  # a criterion finds no fault in the data: see criteria.eligibility
+    if unable_because(rule, sheets):
+        if rule.kind == "required" and rule.mark not in facts.table.columns:
+            return
+        # what only a missing column leaves open is no fault of a row
+        rule = replace(rule, undecided=False)
     for row in np.flatnonzero(verdict(rule, facts, sheets, presence, places)[1]).tolist():
         yield row, finding_of(rule, facts, row)
 

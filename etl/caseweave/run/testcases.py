@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from caseweave.plan.sheets import SheetFacts
 from caseweave.quality.junit import Case, Suite, junit
 from caseweave.quality.kinds import KINDS
-from caseweave.quality.rules import ACROSS, Rule, rules_of
+from caseweave.quality.rules import Rule, rules_of
+from caseweave.quality.runnable import unable_because
 from caseweave.run.convert import Conversion
-from caseweave.spec.syntax import names
 
 Row = Mapping[str, str]
 # the rest stands in findings.csv
@@ -61,8 +60,6 @@ def suites_of(conversion: Conversion, rows: Sequence[Row]) -> list[Suite]:
 
 def _case(name: str, rows: Sequence[Row], skipped: str = "", unable: str = "") -> Case:
     wrong = [row for row in rows if row["severity"] in FAILING]
-    if unable:  # what such a rule says of rows is no bad data
-        return Case(name, "error", unable, "could not run")
     if wrong:
         rules = ", ".join(dict.fromkeys(row["rule"] for row in wrong))
         lines = [f"{_place(row)}: {row['severity']}: {row['message']} [{row['rule']}, {row['id']}]" for row in wrong]
@@ -70,6 +67,8 @@ def _case(name: str, rows: Sequence[Row], skipped: str = "", unable: str = "") -
             lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES} more, see findings.csv"]
         count = f"{len(wrong)} finding{'s' * (len(wrong) > 1)}"
         return Case(name, "failure", f"{count}: {rules}", wrong[0]["severity"], lines)
+    if unable:
+        return Case(name, "error", unable, "could not run")
     return Case(name, "skipped", skipped) if skipped else Case(name)
 
 
@@ -80,25 +79,3 @@ def _place(row: Row) -> str:
 
 def _is_criterion(rule: Rule) -> bool:
     return KINDS[rule.kind].rows == "patient"
-
-
-def unable_because(rule: Rule, sheets: Mapping[str, SheetFacts]) -> str:
-    """Why a rule of a sheet that is there can't be told; "" where it can."""
-    for name in sorted(_looks_at(rule)):
-        key, dot, field = name.partition(".")
-        facts = sheets.get(key if dot else rule.sheet)
-        if facts is None:
-            return f"the sheet {key} isn't in the sources"
-        name = field if dot else key
-        if name not in facts.table.columns:
-            return f"the sources have no column for {name}"
-    return ""
-
-
-def _looks_at(rule: Rule) -> Iterator[str]:
-    """The fields that a rule looks at, `sheet.field` where they stand in another sheet."""
-    for part in (rule.expr, rule.when):
-        for name in names(part) if part is not None else ():
-            across = ACROSS.fullmatch(name)
-            yield across[1] if across else name
-    yield from rule.fields

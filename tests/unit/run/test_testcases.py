@@ -99,6 +99,8 @@ def test_a_rule_about_a_column_that_isn_t_there_is_an_error(
     assert outcome(root, "main", "kept") == "error"
     error = case_of(root, "main", "kept")[0]
     assert (error.get("type"), error.get("message")) == ("could not run", "the sources have no column for weight")
+    found = json.loads((bench.workspace / "findings.json").read_text(encoding="utf-8"))
+    assert {one["rule"] for one in found} & {"kept", "light"} == set()
 
 
 def test_a_sheet_that_isn_t_there_is_skipped(
