@@ -34,6 +34,7 @@ demo: venv ## a filled breast cancer workbook into FHIR and OMOP, in ./demo-out
 	@echo "  build/demo/breast-example.xlsx   the filled form"
 	@echo "  $(DEMO)/fhir/*.ndjson            FHIR R4 resources, a file per type"
 	@echo "  $(DEMO)/omop.sqlite              the OMOP tables"
+	@echo "  $(DEMO)/report.html              the report: who needs work, how complete the form is"
 	@echo "  $(DEMO)/findings.csv             what the form left open, with its cells"
 	@echo "  $(DEMO)/manifest.json            the sums: what was read is what was loaded, ignored, missing or rejected"
 
