@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks import national
 from caseweave.identity.keyfile import ProjectKey
 from caseweave.run.account import account, write_account
-from caseweave.run.convert import Conversion, convert, write_to
+from caseweave.run.convert import Conversion, compare_with, convert
 from caseweave.run.lineage import write_lineage
 from caseweave.run.pipeline import Options, run
 from caseweave.run.workspace import Workspace
@@ -165,7 +165,7 @@ def omop(source: Path, folder: Path) -> dict[str, Any]:
     conversion = converted(source)
     (folder / "omop.sqlite").unlink(missing_ok=True)
     with SqliteDatabase(folder / "omop.sqlite", conversion.omop.settings.shapes) as database:
-        _, written = write_to(database, conversion)
+        written = compare_with(database, conversion).write()
         concepts = database.select(
             "SELECT measurement_source_value, measurement_concept_id FROM measurement "
             "UNION SELECT condition_source_value, condition_concept_id FROM condition_occurrence "

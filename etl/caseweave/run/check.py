@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from caseweave.identity.keyfile import project_key
 from caseweave.run.account import account, write_account
@@ -72,11 +73,16 @@ def check(
         with clock.step("report"):
             if not state:
                 remember(workspace, conversion, state, 0)
-            write_account(workspace, conversion, sources)
-            content = account(conversion, sources)
-            if all_checks:
-                content["checks"] = write_checks(workspace.private, conversion, options.today or datetime.date.today())
-            content["timings_s"] = dict(clock.seconds)
-            write_json(workspace.root / "check.json", content)
-            hand_back(workspace, conversion, asked, checked=True, language=options.language)
+
+            def tell() -> dict[str, Any]:
+                write_account(workspace, conversion, sources)
+                content = account(conversion, sources)
+                if all_checks:
+                    today = options.today or datetime.date.today()
+                    content["checks"] = write_checks(workspace.private, conversion, today)
+                content["timings_s"] = dict(clock.seconds)
+                write_json(workspace.root / "check.json", content)
+                return content
+
+            content = hand_back(workspace, conversion, asked, tell, checked=True, language=options.language)
     return Outcome(content, 1 if content["findings"]["error"] else 0)

@@ -6,9 +6,10 @@ import datetime
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from caseweave.issues import Finding
 from caseweave.plan.queries import is_queries
@@ -19,6 +20,7 @@ from caseweave.quality.rules import rules_of
 from caseweave.run.convert import Conversion
 from caseweave.run.language import Voice, speech_to, voices_of
 from caseweave.run.queries import Asked, Record, file_stem, write_queries
+from caseweave.run.sides import side_by_side
 from caseweave.run.workspace import Workspace
 from caseweave.terms.presence import presence
 from caseweave.values.grid import Source
@@ -27,19 +29,38 @@ from caseweave.version import __version__
 _PROTECTED = b"\xd0\xcf\x11\xe0"  # an encrypted workbook lies in an OLE container
 PATCHED = ("xlsx", "xlsm", "xltx", "xltm")
 FRESH = ("xls", "xlsb", "ods", "csv", "tsv")
+T = TypeVar("T")
 _ORDER = {UPDATED: 0, PROPOSED: 1, "New": 2, CLOSED: 3}
 
 
 def hand_back(
-    workspace: Workspace, conversion: Conversion, asked: Asked, *, checked: bool = False, language: str = ""
-) -> None:
+    workspace: Workspace,
+    conversion: Conversion,
+    asked: Asked,
+    account: Callable[[], T],
+    *,
+    checked: bool = False,
+    language: str = "",
+) -> T:
     """Write the report, and into private/ the queries and, of each source that has some, the annotated workbook.
 
-    Arguments: `checked`, whether nothing was loaded; `language` that is asked for, "" for that of the templates.
+    Arguments: `account` writes what else a run tells, and its answer is returned: meanwhile the workbooks, which take
+    longest, are written in a process of their own; `checked`, whether nothing was loaded; `language` that is asked
+    for, "" for that of the templates.
     """
-    write_queries(workspace, asked)
-    made = report_page(conversion, asked, checked=checked, language=language)
-    _write(workspace.root / "report.html", made.encode())
+
+    def tell() -> T:
+        told = account()
+        write_queries(workspace, asked)
+        made = report_page(conversion, asked, checked=checked, language=language)
+        _write(workspace.root / "report.html", made.encode())
+        return told
+
+    return side_by_side(lambda: write_annotated(workspace, conversion, asked, language), tell)[1]
+
+
+def write_annotated(workspace: Workspace, conversion: Conversion, asked: Asked, language: str) -> None:
+    """Write into private/ the annotated workbook of each source that has queries."""
     names = _names(asked.sources)
     voices = voices_of(asked.sources, conversion.study, language)
     for source in asked.sources:

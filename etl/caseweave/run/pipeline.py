@@ -153,10 +153,13 @@ def run(
         conversion.findings.extend(disagreements(conversion.applied, {*sent_fhir.conflicts, *sent_omop.conflicts}))
         conversion.findings.extend(moved(workspace, conversion))
         with clock.step("report"):
-            if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
-                write_lineage(workspace.lineage, number, conversion, sources)
-            manifest = report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock, server)
-            hand_back(workspace, conversion, asked, language=options.language)
+
+            def tell() -> dict[str, Any]:
+                if number == 1 or any(one.new or one.changed or one.vanished for one in (sent_fhir, sent_omop)):
+                    write_lineage(workspace.lineage, number, conversion, sources)
+                return report(conversion, workspace, sources, number, sent_fhir, sent_omop, clock, server)
+
+            manifest = hand_back(workspace, conversion, asked, tell, language=options.language)
         remember_concepts(workspace, conversion)
         remember(workspace, conversion, loaded(state, sources, spoken_of(conversion), age, options), number)
     return Outcome(manifest, 1 if manifest["findings"]["error"] else 0)

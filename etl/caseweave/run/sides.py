@@ -38,7 +38,7 @@ def side_by_side(aside: Callable[[], S], here: Callable[[], T]) -> tuple[S, T]:
         os.waitpid(child, 0)
         gc.unfreeze()
     if not data:
-        raise MemoryError("the process that writes FHIR ended without an answer")
+        raise MemoryError("the process beside this one ended without an answer")
     outcome, error = pickle.loads(data)  # noqa: S301  our own child wrote it
     if error is not None:
         raise error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from xml.sax.saxutils import escape
 
 from lxml import etree
@@ -171,8 +172,13 @@ def _row(row: int, tag: re.Match[bytes], inner: bytes, edits: Mapping[int, Edit]
     return b"<" + tag[1] + b"row" + attributes.rstrip() + b">" + b"".join(out) + b"</" + tag[1] + b"row>"
 
 
+@cache
+def _finder(name: bytes) -> Callable[[bytes], re.Match[bytes] | None]:
+    return re.compile(rb"(?:^|\s)" + name + rb"\s*=\s*[\"']([^\"']*)[\"']").search
+
+
 def _attribute(attributes: bytes, name: bytes) -> bytes:
-    found = re.search(rb"(?:^|\s)" + name + rb"\s*=\s*[\"']([^\"']*)[\"']", attributes)
+    found = _finder(name)(attributes)
     return found[1] if found else b""
 
 

@@ -29,6 +29,8 @@ TYPES = {
     "vmlDrawing": f"{_TYPE}vmlDrawing",
 }
 
+DEFLATE = 3  # a workbook of 25,000 patients takes half the time of the usual 6, and a tenth more room
+
 
 def parse(data: bytes) -> Any:
     """Parse XML of a foreign file: no entities, no network, no DTD."""
@@ -132,10 +134,11 @@ class Package:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
             for info in self.archive.infolist():
-                target.writestr(info, self.changed.get(info.filename) or self.archive.read(info), info.compress_type)
+                data = self.changed.get(info.filename) or self.archive.read(info)
+                target.writestr(info, data, info.compress_type, DEFLATE)
             for name in self.changed:
                 if name not in self.archive.NameToInfo:
-                    target.writestr(name, self.changed[name])
+                    target.writestr(name, self.changed[name], compresslevel=DEFLATE)
         return out.getvalue()
 
 
