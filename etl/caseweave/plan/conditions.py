@@ -47,7 +47,7 @@ def holds(expression: Expression | None, columns: Mapping[str, SlotColumn], size
     if isinstance(expression, Unary) and expression.operator == "not" and isinstance(expression.operand, IsPresent):
         return ~present(expression.operand.operand, columns, size, presence)  # presence is always decided
     denied = isinstance(expression, Unary) and expression.operator == "not"
-    asked = expression.operand if isinstance(expression, Unary) else expression
+    asked = expression.operand if isinstance(expression, Unary) and denied else expression
     if isinstance(asked, Binary) and asked.operator in COMPARISONS:
         # each side by itself, for the same reason; numbers and dates are then compared for all rows at once
         sides = [_side(one, columns, size, presence) for one in (asked.left, asked.right)]
@@ -75,8 +75,7 @@ def present(operand: Expression, columns: Mapping[str, SlotColumn], size: int, p
             column, kinds = columns[name], DATES_WITH[function]
             given = [isinstance(value, PartialDate) and value.kind in kinds for value in column.values]
         case Name(name) if name in columns:
-            column = columns[name]
-            given = [not (value is None or isinstance(value, Missing)) for value in column.values]
+            return columns[name].given()
         case _:
             answers, which = _answers(operand, columns, size, presence)
             column, given = SlotColumn(which, []), [not (one is None or isinstance(one, Missing)) for one in answers]
@@ -100,8 +99,7 @@ def _first_of(columns: Sequence[SlotColumn], fields: tuple[str, ...]) -> SlotCol
     values: list[Value | None] = [None]
     codes = np.zeros(len(columns[0].codes), dtype=np.int64)
     for column in columns:
-        given = np.asarray([not (one is None or isinstance(one, Missing)) for one in column.values], dtype=np.bool_)
-        codes = np.where((codes == 0) & given[column.codes], column.codes + len(values), codes)
+        codes = np.where((codes == 0) & column.given(), column.codes + len(values), codes)
         values += column.values
     return from_answers(values, codes.astype(np.int32), fields)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caseweave.spec.pattern import Pattern
-from caseweave.values.types import Value
+from caseweave.values.types import Missing, Value
 
 Indices = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -33,6 +33,11 @@ class SlotColumn:
     def present(self) -> Mask:
         """Which facts have this slot filled."""
         return np.not_equal(self.codes, 0)
+
+    def given(self) -> Mask:
+        """Which facts have a value in this slot that isn't declared missing."""
+        known = [not (value is None or isinstance(value, Missing)) for value in self.values]
+        return np.array(known, dtype=np.bool_)[self.codes]
 
 
 @dataclass(frozen=True, slots=True)

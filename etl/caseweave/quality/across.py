@@ -9,7 +9,7 @@ import numpy as np
 from caseweave.plan.facts import Indices, Mask, SlotColumn
 from caseweave.plan.sheets import SheetFacts
 from caseweave.spec.syntax import AGGREGATES
-from caseweave.values.types import Integer, Missing, PartialDate, Value
+from caseweave.values.types import Integer, PartialDate, Value
 
 FAR = np.iinfo(np.int64).max
 
@@ -42,8 +42,7 @@ def aggregated(name: str, facts: SheetFacts, sheets: Mapping[str, SheetFacts]) -
 
 
 def _counts(column: SlotColumn, subjects: Indices, usable: Mask, patients: int) -> tuple[Indices, list[Value | None]]:
-    given = np.array([not (one is None or isinstance(one, Missing)) for one in column.values], dtype=bool)
-    rows = usable & given[column.codes]
+    rows = usable & column.given()
     counts = np.bincount(subjects[rows], minlength=patients)
     return (counts + 1).astype(np.int32), [None, *(Integer(n) for n in range(int(counts.max(initial=0)) + 1))]
 

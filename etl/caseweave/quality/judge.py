@@ -58,7 +58,7 @@ def _told(
         return
     kind = KINDS[rule.kind]
     if kind.rows == "together":
-        yield from TOGETHER[rule.kind](rule, facts, about_of(rule, facts, sheets, presence, places), sites)
+        yield from TOGETHER[rule.kind](rule, facts, asked_of_rows(rule, facts, sheets, presence, places)[1], sites)
         return
     if kind.rows == "patient":
         return  # a criterion finds no fault in the data: see criteria.eligibility
@@ -99,10 +99,18 @@ def finding_of(rule: Rule, facts: SheetFacts, row: int) -> Finding:
     return facts.finding(row, rule.mark, rule=rule.id, severity=rule.severity, message=message, expected=rule.expected)
 
 
-def about_of(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence, places: Places) -> Mask:
-    """The rows that a rule is about."""
+Values = Mapping[str, SlotColumn]
+
+
+def asked_of_rows(
+    rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence, places: Places | None = None
+) -> tuple[Values, Mask]:
+    """What a rule can name in each row of its sheet, and the rows that it is about.
+
+    Arguments: `places`, what was found of other sheets for other rules.
+    """
     values = {**facts.values, **elsewhere(rule, facts, sheets, places)}
-    return facts.rows.usable & holds(rule.when, values, facts.table.size, presence)
+    return values, facts.rows.usable & holds(rule.when, values, facts.table.size, presence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +126,7 @@ def answers(rule: Rule, facts: SheetFacts, sheets: Sheets, presence: Presence) -
     """What a rule comes to in each row of its sheet."""
     assert rule.expr is not None
     size = facts.table.size
-    values = {**facts.values, **elsewhere(rule, facts, sheets)}
-    about = facts.rows.usable & holds(rule.when, values, size, presence)
+    values, about = asked_of_rows(rule, facts, sheets, presence)
     kept = about & holds(rule.expr, values, size, presence)
     return Answers(about, kept, about & holds(negated(rule.expr), values, size, presence))
 
@@ -134,8 +141,7 @@ def verdict(
     """
     assert rule.expr is not None
     size = facts.table.size
-    values = {**facts.values, **elsewhere(rule, facts, sheets, places)}
-    about = facts.rows.usable & holds(rule.when, values, size, presence)
+    values, about = asked_of_rows(rule, facts, sheets, presence, places)
     if rule.kind == "required" and rule.mark in facts.columns:
         about = about & ~facts.columns[rule.mark].rejected  # filled, though with what was told already
     if rule.undecided:

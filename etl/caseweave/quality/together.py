@@ -13,7 +13,7 @@ from caseweave.plan.facts import Indices, Mask
 from caseweave.plan.rows import keys_of, spots
 from caseweave.plan.sheets import SheetFacts
 from caseweave.quality.rules import Rule
-from caseweave.values.types import Integer, Missing, Quantity, Value
+from caseweave.values.types import Integer, Quantity, Value
 
 Judge = Callable[[Rule, SheetFacts, Mask, Sequence[str]], Iterator[tuple[int, Finding]]]
 # fewer rows say nothing about what is usual
@@ -30,9 +30,7 @@ def unique(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> 
     columns = [facts.columns[name].column for name in rule.fields if name in facts.columns]
     if len(columns) < len(rule.fields):
         return
-    values = [[not (one is None or isinstance(one, Missing)) for one in column.values] for column in columns]
-    filled = [np.array(given, dtype=bool)[column.codes] for given, column in zip(values, columns, strict=True)]
-    rows = np.flatnonzero(about & np.logical_and.reduce(filled))
+    rows = np.flatnonzero(about & np.logical_and.reduce([column.given() for column in columns]))
     spot = spots(_groups(rule, facts, sites), keys_of(columns, facts.table.size))[rows]
     order = np.argsort(spot, kind="stable")
     begins = np.flatnonzero(np.diff(spot[order], prepend=-1) != 0)
@@ -52,9 +50,7 @@ def unique(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> 
 def share(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) -> Iterator[tuple[int, Finding]]:
     """Sites, or studies, in which too few rows hold a value; no cell is to blame, so the finding names none."""
     column = facts.columns.get(rule.mark)
-    given = [not (one is None or isinstance(one, Missing)) for one in column.column.values] if column else [False]
-    codes = column.column.codes if column else np.zeros(facts.table.size, dtype=np.int32)
-    filled = np.array(given, dtype=bool)[codes]
+    filled = column.column.given() if column else np.zeros(facts.table.size, dtype=bool)
     groups = _groups(rule, facts, sites)
     for group in np.unique(groups[about]).tolist():
         asked = about & (groups == group)
@@ -79,7 +75,7 @@ def outlier(rule: Rule, facts: SheetFacts, about: Mask, sites: Sequence[str]) ->
     if rule.mark not in facts.columns:
         return
     column = facts.columns[rule.mark].column
-    numbers = np.array([_number(one) for one in column.values], dtype=np.float64)[column.codes]
+    numbers = np.array([exact_number(one) for one in column.values], dtype=np.float64)[column.codes]
     groups = _groups(rule, facts, sites)
     known = about & ~np.isnan(numbers)
     for group in np.unique(groups[known]).tolist():
@@ -115,7 +111,8 @@ def _named(rule: Rule, facts: SheetFacts, sites: Sequence[str], row: int) -> str
     return f" at site {site}" if rule.by == "site" and site else ""
 
 
-def _number(value: Value | None) -> float:
+def exact_number(value: Value | None) -> float:
+    """A number; not one for what is no number, or is known as less or more than one only."""
     if isinstance(value, Integer):
         return float(value.number)
     return float(value.number) if isinstance(value, Quantity) and not value.comparator else float("nan")

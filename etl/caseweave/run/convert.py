@@ -18,7 +18,7 @@ from caseweave.issues import Finding
 from caseweave.plan.apply import Applied, apply
 from caseweave.plan.layout import Layout, lay_out
 from caseweave.quality.judge import judge
-from caseweave.quality.rules import rules_of
+from caseweave.quality.rules import Rule, rules_of
 from caseweave.shapes.fhir import fhir_shapes
 from caseweave.shapes.omop import OmopShapes, omop_shapes
 from caseweave.spec.models import LinkRef, Study
@@ -59,6 +59,7 @@ class Conversion:
     terms: Terms
     systems: Systems
     cdm: OmopShapes | None = None
+    rules: Sequence[Rule] = ()
 
     @property
     def findings(self) -> list[Finding]:
@@ -283,6 +284,7 @@ def convert(
     resolver: SubjectResolver = resolver_of(study, key)
     if merged:
         resolver = MergedResolver(resolver, merged)
+    rules = rules_of(study)
     applied = apply(
         study,
         layout,
@@ -292,6 +294,6 @@ def convert(
         today=today or datetime.date.today(),
         site=site,
         known_subjects=known_subjects,
-        judge=partial(judge, rules_of(study), presence()),
+        judge=partial(judge, rules, presence()),
     )
-    return Conversion(study, layout, applied, key, terms, systems_of(study), cdm)
+    return Conversion(study, layout, applied, key, terms, systems_of(study), cdm, rules)

@@ -16,7 +16,6 @@ from caseweave.plan.queries import is_queries
 from caseweave.quality.annotate import CLOSED, PROPOSED, UPDATED, Mark, Query, Unpatchable, annotate, fresh_workbook
 from caseweave.quality.annotate.marks import is_address
 from caseweave.quality.report import measure, page
-from caseweave.quality.rules import rules_of
 from caseweave.run.convert import Conversion
 from caseweave.run.language import Voice, speech_to, voices_of
 from caseweave.run.queries import Asked, Record, file_stem, write_queries
@@ -56,13 +55,15 @@ def hand_back(
         _write(workspace.root / "report.html", made.encode())
         return told
 
+    if not asked.records:
+        return tell()
     return side_by_side(lambda: write_annotated(workspace, conversion, asked, language), tell)[1]
 
 
 def write_annotated(workspace: Workspace, conversion: Conversion, asked: Asked, language: str) -> None:
     """Write into private/ the annotated workbook of each source that has queries."""
     names = _names(asked.sources)
-    voices = voices_of(asked.sources, conversion.study, language)
+    voices = voices_of(asked.sources, conversion.rules, language)
     for source in asked.sources:
         stem = file_stem(source.path)
         mine = [one for one in asked.records.values() if one.file == stem]
@@ -76,7 +77,7 @@ def report_page(conversion: Conversion, asked: Asked, *, checked: bool = False, 
     """The report of a conversion as HTML."""
     speech = speech_to(asked.sources, language)
     return page(
-        measure(conversion.study, conversion.applied, presence(), speech, rules_of(conversion.study)),
+        measure(conversion.study, conversion.applied, presence(), speech, conversion.rules),
         conversion.balance,
         [(one.alias, conversion.rows_of(one.alias)) for one in asked.sources],
         concepts=conversion.concepts(),

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from caseweave.errors import UsageError
 from caseweave.issues import Finding
-from caseweave.quality.rules import rules_of
+from caseweave.quality.rules import Rule
 from caseweave.quality.speech import ENGLISH, Speech, languages
 from caseweave.run.studies import stamps
-from caseweave.spec.models import Study
 from caseweave.spec.phrases import Texts
 from caseweave.values.grid import Source
 
@@ -57,12 +56,11 @@ def speech_to(sources: Sequence[Source], chosen: str = "") -> Speech:
     return Speech(found.pop()) if len(found) == 1 else ENGLISH
 
 
-def voices_of(sources: Sequence[Source], study: Study, chosen: str = "") -> dict[str, Voice]:
+def voices_of(sources: Sequence[Source], rules: Sequence[Rule], chosen: str = "") -> dict[str, Voice]:
     """How to speak to those who filled each source, by its alias.
 
-    Arguments: as of `speech_to`.
+    Arguments: `rules` of the study; the others as of `speech_to`.
     """
     spoken = {one.alias: speech_to([one], chosen) for one in sources}
-    foreign = any(one != ENGLISH for one in spoken.values())
-    messages = {rule.id: rule.messages for rule in rules_of(study)} if foreign else {}
+    messages = {rule.id: rule.messages for rule in rules}
     return {alias: Voice(speech, messages) for alias, speech in spoken.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -169,9 +169,3 @@ def _places(way: Way) -> list[str]:
     telling = [one for one in way.cells if one.slot not in ("subject", "key")] or list(way.cells)
     first = sorted(telling, key=lambda one: one.slot != "value")
     return [f"{way.source}:{one.sheet}!{one.cell}" for one in first]
-
-
-def as_counts(report: OmopReport) -> Mapping[str, int]:
-    """How many checks came to what, whatever their category."""
-    found = summary(report.results)
-    return {status: sum(one[status] for one in found.values()) for status in next(iter(found.values()))}

@@ -145,6 +145,7 @@ def run(
                     refuse_mass_retraction(retraction, rows)
             remember(workspace, conversion, state, number - 1)
             with clock.step("write"):
+                # FHIR that differs is compared anew there: a difference is large, and stays in its process
                 if there:
                     sent_fhir, sent_omop = there, _delivered(*omop.deliver())
                 else:

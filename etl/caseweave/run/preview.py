@@ -26,7 +26,6 @@ from caseweave.targets.ledger import Difference
 from caseweave.targets.records import Records
 from caseweave.values.grid import Source
 
-EXIT_REFUSED = 4
 USUAL = Options()
 
 
@@ -76,7 +75,7 @@ def preview(
         "refused": refused,
         "timings_s": clock.seconds,
     }
-    return Outcome(content, EXIT_REFUSED if refused else 1 if content["findings"]["error"] else 0)
+    return Outcome(content, Refusal.exit_code if refused else 1 if content["findings"]["error"] else 0)
 
 
 def _key_without_making_one(project: str, **about: Any) -> ProjectKey:

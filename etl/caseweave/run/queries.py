@@ -142,7 +142,7 @@ def _judge_all(
     language: str,
 ) -> list[Record]:
     by_alias = {one.alias: one for one in sources}
-    voices = voices_of(sources, conversion.study, language)
+    voices = voices_of(sources, conversion.rules, language)
     patients = _typed_ids(conversion)
     return [
         _judge(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from caseweave.quality.junit import Case, Suite, junit
 from caseweave.quality.kinds import KINDS
-from caseweave.quality.rules import Rule, rules_of
+from caseweave.quality.rules import Rule
 from caseweave.quality.runnable import unable_because
 from caseweave.run.convert import Conversion
 
@@ -35,7 +35,7 @@ def suites_of(conversion: Conversion, rows: Sequence[Row]) -> list[Suite]:
     A case fails where it has an error or a warning. A rule of a sheet that isn't in the sources is skipped; one that
     looks at a column or sheet that isn't there could not run, which is an error of the case and never passed.
     """
-    rules = rules_of(conversion.study)
+    rules = conversion.rules
     named = {one.id for one in rules}
     by_case: dict[tuple[str, str], list[Row]] = {}
     for row in rows:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from caseweave.plan.comparisons import Side, compared
-from caseweave.spec.evaluate import Answer, compare
+from caseweave.plan.conditions import holds
+from caseweave.plan.facts import SlotColumn
+from caseweave.spec.evaluate import Answer, Presence, compare
+from caseweave.spec.expression import parse
 from caseweave.spec.syntax import COMPARISONS
 from caseweave.values.types import Integer, Missing, PartialDate, Quantity, Text
 
@@ -37,3 +40,9 @@ def test_every_pair_of_values(operator: str) -> None:
 def test_what_is_neither_number_nor_date_is_left_to_single_values(other: Answer) -> None:
     one = np.zeros(1, dtype=np.int32)
     assert compared("<", Side([PartialDate("2021")], one), Side([other], one)) is None
+
+
+def test_the_negative_of_a_comparison_holds_nowhere() -> None:
+    columns = {"age": SlotColumn(np.array([1, 2], dtype=np.int32), [None, Integer(1), Integer(9)])}
+    for text, expected in (("age < 5", [True, False]), ("not age < 5", [False, True]), ("-(age < 5)", [False, False])):
+        assert holds(parse(text, "rules.yaml", 1), columns, 2, Presence()).tolist() == expected, text

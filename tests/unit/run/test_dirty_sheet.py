@@ -8,6 +8,8 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from caseweave.identity.keyfile import HEADER as HEADER_OF_KEYS
+from caseweave.identity.keyfile import ProjectKey
 from caseweave.run.pipeline import Options, run
 from caseweave.run.workspace import Workspace
 from caseweave.spec.loader import load_study
@@ -46,7 +48,11 @@ def workspace(tmp_path: Path) -> Path:
     for row in ROWS:
         form.append(row)
     book.save(tmp_path / "dirty.xlsx")
-    options = Options(key_file=tmp_path / "dirty.key")
+    # the same key each time: ids are letters, among which a random one now and then writes `abc`
+    key = tmp_path / "dirty.key"
+    key.touch(mode=0o600)
+    key.write_text(f"{HEADER_OF_KEYS}\nkey {bytes(32).hex()}\ncheck {ProjectKey('', bytes(32)).check_value}\n")
+    options = Options(key_file=key)
     outcome = run(load_study(STUDY), [tmp_path / "dirty.xlsx"], Workspace(tmp_path / "workspace"), options)
     assert outcome.exit_code == 1
     assert outcome.manifest["findings"]["error"] == len(EXPECTED)

@@ -22,11 +22,11 @@ from great_expectations.expectations.metrics.map_metric_provider.multicolumn_map
 from caseweave.plan.conditions import holds
 from caseweave.plan.facts import Mask, SlotColumn
 from caseweave.quality.kinds import negated
-from caseweave.quality.together import FEWEST, NORMAL
+from caseweave.quality.together import FEWEST, NORMAL, exact_number
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.expression import Expression, parse
 from caseweave.terms.presence import presence
-from caseweave.values.types import Integer, Missing, Quantity, Value
+from caseweave.values.types import Missing
 
 
 @cache
@@ -100,7 +100,7 @@ class ValuesLieNearMedian(MulticolumnMapMetricProvider):
     @multicolumn_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
     def _pandas(cls, column_list: pandas.DataFrame, about: str, judged: str, group: str, limit: float, **_: Any) -> Any:
         column = column_list[judged].cat
-        known = np.array([*map(_number, column.categories), np.nan])
+        known = np.array([*map(exact_number, column.categories), np.nan])
         numbers = pandas.Series(known[column.codes.to_numpy()], index=column_list.index)
         numbers[~_holds(about, column_list)] = np.nan
         groups = column_list[group]
@@ -125,12 +125,6 @@ class ShareIsFilled(MulticolumnMapMetricProvider):
         groups = column_list[group]
         many, of = (filled & asked).groupby(groups).transform("sum"), asked.groupby(groups).transform("sum")
         return filled | ~asked | (of < FEWEST) | (many >= limit * of)
-
-
-def _number(value: Value) -> float:
-    if isinstance(value, Integer):
-        return float(value.number)
-    return float(value.number) if isinstance(value, Quantity) and not value.comparator else float("nan")
 
 
 class _OfOurs(MulticolumnMapExpectation):

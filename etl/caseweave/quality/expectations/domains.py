@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -218,6 +218,3 @@ def boxes(chosen: Iterable[tuple[int, ...]]) -> list[tuple[frozenset[int], ...]]
             alike[rest] = alike.get(rest, frozenset()) | box[place]
         found = [(*rest[:place], some, *rest[place:]) for rest, some in alike.items()]
     return found
-
-
-Domains = Mapping[str, Domain]
