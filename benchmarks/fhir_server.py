@@ -3,7 +3,7 @@
     python -m benchmarks.fhir_server [--patients 100] [--rounds 3] [--url http://127.0.0.1:8080/fhir]
 
 Without --url it starts the server of the tests. Rounds alternate, each in another order, so that other work on the
-machine meets all alike; two rounds of each go before, for the server's compiler. The clock counts what others do on the
+machine meets all alike; four rounds go before, for the server's compiler. The clock counts what others do on the
 machine, the CPU that server and client take doesn't: where the server is the limit, its ratio is an idle machine's.
 --page FILE writes the figures into a page of Markdown, in a section of their own.
 """
@@ -41,7 +41,7 @@ from caseweave.targets.fhir.server.store import Lines
 JSON = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
 # single PUTs are slow: of so many resources the rate is known
 SINGLE = 400
-WARM_UP = 2
+WARM_UP = 4
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

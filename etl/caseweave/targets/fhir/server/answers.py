@@ -28,7 +28,10 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class EntryAnswer:
-    """What the answer to a bundle says of one entry: `ref` as type/id and `version`, "" where it doesn't tell."""
+    """What the answer to a bundle says of one entry: `ref` as type/id and `version`, "" where it doesn't tell.
+
+    Arguments: `issues` are its complaints where the status isn't one of success.
+    """
 
     status: int
     ref: str
@@ -82,7 +85,9 @@ def one(node: Node, *names: str) -> Any:
     """
     found: Any = node
     for name in names:
-        found = next(iter(many(found, name)), None) if isinstance(found, dict) else None
+        found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, list):
+            found = found[0] if found else None
     return found
 
 
@@ -109,14 +114,16 @@ def errors(found: tuple[Issue, ...]) -> tuple[Issue, ...]:
 def entries(bundle: Node) -> Iterator[EntryAnswer]:
     """What the answer to a transaction or batch says, entry by entry."""
     for entry in many(bundle, "entry"):
-        status = str(one(entry, "response", "status") or "")
-        place = REFERENCE.search(str(one(entry, "response", "location") or ""))
-        etag = str(one(entry, "response", "etag") or "").removeprefix("W/").strip('"')
+        response: Node = one(entry, "response") or {}
+        said = str(one(response, "status") or "")[:3]
+        status = int(said) if said.isdigit() else 0
+        place = REFERENCE.search(str(one(response, "location") or ""))
+        etag = str(one(response, "etag") or "").removeprefix("W/").strip('"')
         yield EntryAnswer(
-            int(status[:3]) if status[:3].isdigit() else 0,
+            status,
             f"{place[1]}/{place[2]}" if place else "",
             (place[3] if place else None) or etag,
-            issues(one(entry, "response", "outcome")),
+            () if 200 <= status < 300 else issues(one(response, "outcome")),
         )
 
 

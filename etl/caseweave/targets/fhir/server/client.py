@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 import httpx
 
@@ -110,7 +111,7 @@ class Client:
         Arguments: `pages`, whether more than a page may be found; what fits on one needn't be kept by the server. What
         it found a moment ago it mustn't say again: HAPI does for a minute.
         """
-        body = str(httpx.QueryParams(parameters)).encode()
+        body = urlencode(parameters, safe=",").encode()
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "Cache-Control": "no-cache" if pages else "no-store",

@@ -14,8 +14,8 @@ from caseweave.targets.fhir.server.judge import Judge
 from caseweave.targets.fhir.server.parcels import Change, Lines, Parcel, UnitName, pack
 from caseweave.targets.fhir.server.send import Outcome, Refused, Sender
 
-# so many resources are read back together
-CONFIRM = 1000
+# so many resources are read back together: each type among them costs the server a search
+CONFIRM = 5000
 # so many pieces of work in a row that came to nothing: the server is down, or refuses everything
 MOST_WAITING = 2
 MOST_REFUSED = 25
