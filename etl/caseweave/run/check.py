@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from caseweave.identity.keyfile import project_key
 from caseweave.run.account import account, write_account
 from caseweave.run.checklist import write_checks
-from caseweave.run.convert import convert
 from caseweave.run.handback import hand_back
-from caseweave.run.pipeline import Clock, Options, Outcome, remember
-from caseweave.run.queries import ask
+from caseweave.run.pipeline import Clock, Options, Outcome, made, remember
 from caseweave.run.validate import invalid_findings
 from caseweave.run.workspace import Workspace, write_json
 from caseweave.sources import read_sources
 from caseweave.spec.models import Study
-from caseweave.terms import open_terms
 from caseweave.values.grid import Source
 
 USUAL = Options()
@@ -52,21 +48,7 @@ def check(
             study.project or study.name, key_file=options.key_file, known=state.get("key"), workspace=workspace.root
         )
         state = workspace.require(study.name, key)
-        with clock.step("terms"):
-            terms = open_terms(options.vocabulary)
-        with clock.step("apply"):
-            known = frozenset(state.get("subjects", ()))
-            make = partial(
-                convert,
-                study,
-                key=key,
-                terms=terms,
-                today=options.today,
-                site=options.site,
-                known_subjects=known,
-                merged=state.get("merged", {}),
-            )
-            conversion, asked = ask(make, sources, workspace, options.language)
+        conversion, asked = made(study, sources, workspace, state, key, options, clock)
         if options.validate != "none":
             with clock.step("validate"):
                 conversion.findings.extend(invalid_findings(conversion, options.validate))

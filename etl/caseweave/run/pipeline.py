@@ -35,6 +35,7 @@ from caseweave.run.queries import Asked, ask
 from caseweave.run.sides import side_by_side
 from caseweave.run.validate import refuse_invalid
 from caseweave.run.workspace import LAYOUT, Workspace, write_json
+from caseweave.shapes.omop import OmopShapes
 from caseweave.sources import read_sources
 from caseweave.spec.models import Study
 from caseweave.targets.fhir.write import FhirWriter
@@ -195,21 +196,7 @@ def prepare(
     key = find_key(project, key_file=options.key_file, known=known, workspace=workspace.root)
     known_key(cdm, project, key)
     state = {**workspace.require(study.name, key), "omop": server and server.as_state()}
-    with clock.step("terms"):
-        terms = open_terms(options.vocabulary)
-    with clock.step("apply"):
-        make = partial(
-            convert,
-            study,
-            key=key,
-            terms=terms,
-            today=options.today,
-            site=options.site,
-            known_subjects=frozenset(state.get("subjects", ())),
-            merged=state.get("merged", {}),
-            cdm=cdm.shapes if cdm else None,
-        )
-        conversion, asked = ask(make, sources, workspace, options.language)
+    conversion, asked = made(study, sources, workspace, state, key, options, clock, cdm.shapes if cdm else None)
     if options.validate != "none":
         with clock.step("validate"):
             refuse_invalid(conversion, options.validate)
@@ -223,6 +210,34 @@ def prepare(
     absent = state.get("subjects", ()) if options.complete else ()
     scope = conversion.scope(increment=options.increment, absent=absent)
     return Ready(state, int(state.get("runs", 0)) + 1, server, conversion, asked, age, scope)
+
+
+def made(
+    study: Study,
+    sources: Sequence[Source],
+    workspace: Workspace,
+    state: Mapping[str, Any],
+    key: ProjectKey,
+    options: Options,
+    clock: Clock,
+    cdm: OmopShapes | None = None,
+) -> tuple[Conversion, Asked]:
+    """The facts of sources as the workspace knows their patients, with what was answered to its queries."""
+    with clock.step("terms"):
+        terms = open_terms(options.vocabulary)
+    make = partial(
+        convert,
+        study,
+        key=key,
+        terms=terms,
+        today=options.today,
+        site=options.site,
+        known_subjects=frozenset(state.get("subjects", ())),
+        merged=state.get("merged", {}),
+        cdm=cdm,
+    )
+    with clock.step("apply"):
+        return ask(make, sources, workspace, options.language)
 
 
 def remember(workspace: Workspace, conversion: Conversion, state: Mapping[str, Any], runs: int) -> None:
