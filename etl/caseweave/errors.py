@@ -3,6 +3,7 @@
 CaseweaveError
 ├── UsageError            exit 2  the command, an option or a setting is wrong; nothing was done
 │   └── MappingError      exit 2  a study, pattern, value set or rule is wrong; names file and line
+│       └── MappingErrors         several things at once
 ├── SourceError           exit 2  a file cannot be read; names the file and the reason
 │   ├── SourceUnsupported         not a format Caseweave reads
 │   ├── SourceDamaged             it claims a format but breaks it
@@ -14,7 +15,10 @@ CaseweaveError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
+
+MOST_TOLD = 50
 
 
 class CaseweaveError(Exception):
@@ -62,6 +66,45 @@ class MappingError(UsageError):
 
     def __init__(self, file: str, line: int, problem: str, *, way_out: str, **data: Any) -> None:
         super().__init__(f"{file}:{line}: {problem}.", way_out=way_out, file=file, line=line, problem=problem, **data)
+
+    @property
+    def each(self) -> tuple[MappingError, ...]:
+        """The things that are wrong, one by one."""
+        return (self,)
+
+
+class MappingErrors(MappingError):
+    """Several things are wrong; told at once, by file and line.
+
+    >>> typo = MappingError("a.yaml", 3, "unknown key 'tpye'", way_out="Did you mean 'type'?")
+    >>> print(MappingErrors([typo, MappingError("a.yaml", 2, "a field without a type", way_out="Add one.")]))
+    2 faults:
+    a.yaml:2: a field without a type. Add one.
+    a.yaml:3: unknown key 'tpye'. Did you mean 'type'?
+    Mend each as it says.
+    """
+
+    def __init__(self, errors: Iterable[MappingError]) -> None:
+        each = tuple(sorted(errors, key=lambda one: (one.data["file"], one.data["line"])))
+        told = [f"{len(each)} faults:", *map(str, each[:MOST_TOLD])]
+        told += [f"... and {len(each) - MOST_TOLD} more."] if len(each) > MOST_TOLD else []
+        first = each[0].data
+        CaseweaveError.__init__(
+            self,
+            "\n".join(told),
+            way_out="Mend each as it says.",
+            each=each,
+            **{key: first[key] for key in ("file", "line", "problem")},
+        )
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.way_out}"
+
+    @property
+    def each(self) -> tuple[MappingError, ...]:
+        """The things that are wrong, one by one."""
+        found: tuple[MappingError, ...] = self.data["each"]
+        return found
 
 
 class SourceError(CaseweaveError):

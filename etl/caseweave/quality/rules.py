@@ -19,6 +19,7 @@ from caseweave.quality.fieldchecks import CHECK, FieldCheck, build_checks
 from caseweave.quality.kinds import CATEGORIES, DIMENSIONS, KEYS, KINDS, Category, Dimension, Part, Written, both
 from caseweave.quality.tables import read_table
 from caseweave.spec.blocks import Block, Key
+from caseweave.spec.faults import Faults
 from caseweave.spec.models import Field, Repeat, Study
 from caseweave.spec.readers import Choice, Condition, Labels, Limits, ListOf, MapOf, Number, Word
 from caseweave.spec.repeats import REPEAT, substitute
@@ -166,11 +167,14 @@ def _file_of(study: Study) -> Path | None:
 def read_rules(path: Path, study: Study) -> tuple[Rule, ...]:
     """Read a file of rules. Raises MappingError."""
     made: dict[str, Rule] = {}
+    faults = Faults()
     for found, at in (one for many in _read(path, study)["rules"] for one in many):
-        for rule in _build(found, at, study):
-            if rule.id in made:
-                at.fail(f"two rules are called '{rule.id}'", "Give each its own id.")
-            made[rule.id] = rule
+        with faults:
+            for rule in _build(found, at, study):
+                if rule.id in made:
+                    at.fail(f"two rules are called '{rule.id}'", "Give each its own id.")
+                made[rule.id] = rule
+    faults.tell()
     return tuple(made.values())
 
 
@@ -206,9 +210,12 @@ def _build(found: Mapping[str, Any], at: At, study: Study) -> Iterator[Rule]:
     used = [*found["fields"], *(found["columns"] or {}).values()]
     for part in (found["when"], found["expr"]):
         used += sorted(names(part)) if part is not None else []
+    faults = Faults()
     for name in map(asked_of, used):
         if name not in own and name not in others:
-            raise at.unknown("field", name, others if "." in name else own)
+            with faults:
+                raise at.unknown("field", name, others if "." in name else own)
+    faults.tell()
     everything = {**others, **own}
     for name in found["fields"]:
         if kind.types and everything[name].type not in kind.types:

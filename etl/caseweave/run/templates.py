@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from caseweave.errors import MappingError
 from caseweave.identity.keyfile import temporary_key
-from caseweave.plan.lint import LintFinding
+from caseweave.plan.lint import LintFinding, as_finding
 from caseweave.run.convert import Conversion, convert, write_to
 from caseweave.run.synthetic import synthetic_form
 from caseweave.run.validate import validate
@@ -34,8 +34,7 @@ def compile_check(study: Study, terms: Terms | None = None) -> list[LintFinding]
     try:
         return sorted(_compile(study, terms or open_terms()))
     except MappingError as error:
-        data = error.data
-        return [LintFinding(data["file"], data["line"], "not-compiled", "error", f"{data['problem']}.", error.way_out)]
+        return sorted(as_finding(one, "not-compiled") for one in error.each)
 
 
 def _compile(study: Study, terms: Terms) -> Iterator[LintFinding]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from caseweave.spec.faults import Faults
 from caseweave.spec.readers import Reader, refuse
 from caseweave.spec.words import At
 from caseweave.spec.yamlfile import Map, Node
@@ -52,7 +53,11 @@ class Block:
     def accepts(self, node: Node) -> bool:
         return isinstance(node, Map) or (self.shorthand is not None and self.shorthand.accepts(node))
 
-    def read(self, node: Node, at: At) -> Any:
+    def read(self, node: Node, at: At, collect: Faults | None = None) -> Any:
+        """The value; raises what is wrong with it, all at once.
+
+        Arguments: `collect` takes what is wrong with single keys, which then have their defaults; it isn't raised.
+        """
         if self.shorthand is not None and not isinstance(node, Map):
             return self.shorthand.read(node, at)
         if not isinstance(node, Map):
@@ -60,19 +65,26 @@ class Block:
         known: Mapping[str, Key] = {key.name: key for key in self.keys}
         found: dict[str, Any] = {key.attribute: key.default for key in self.keys}
         rest: dict[str, Any] = {}
+        faults = Faults() if collect is None else collect
         for name, value in node.items():
             here = at.key(node, name)
             key = known.get(name)
-            if key is not None:
-                found[key.attribute] = key.reader.read(value, here)
-            elif self.rest is not None:
-                rest[name] = self.rest.read(value, here)
-            else:
-                comma = " Inside { } a text with a comma needs quotes." if value is None else ""
-                raise here.unknown("key", name, known, comma)
+            with faults:
+                if key is not None:
+                    found[key.attribute] = key.reader.read(value, here)
+                elif self.rest is not None:
+                    rest[name] = self.rest.read(value, here)
+                else:
+                    comma = " Inside { } a text with a comma needs quotes." if value is None else ""
+                    raise here.unknown("key", name, known, comma)
+        # a key that nobody knows is, as a rule, one that is wanted
+        strange = self.rest is None and any(name not in known for name in node)
         for key in self.keys:
-            if key.required and key.name not in node:
-                at.fail(f"{self.wanted} without '{key.name}'", f"Add '{key.name}': {key.about}")
+            if key.required and key.name not in node and not strange:
+                with faults:
+                    at.fail(f"{self.wanted} without '{key.name}'", f"Add '{key.name}': {key.about}")
+        if collect is None:
+            faults.tell()
         if self.rest is not None:
             found["rest"], found["rest_lines"] = rest, {name: node.at(name) for name in rest}
         return self.build(found, at)

@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NoReturn
 
 from caseweave.errors import MappingError
+from caseweave.spec.faults import Faults
 from caseweave.spec.models import Field, LinkRef, Sheet, Study
 from caseweave.spec.words import At, names_here
 
 
 def check_study(study: Study, lines: Mapping[str, int]) -> None:
-    """Raise MappingError for the first thing that doesn't fit.
+    """Raise MappingError for what doesn't fit, each check for the first thing that it finds.
 
     Arguments: `lines` of the keys of study.yaml.
     """
+    faults = Faults()
     tabs: dict[str, Sheet] = {}
     for sheet in study.sheets:
-        for name in (sheet.name, *sheet.aliases):
-            other = tabs.setdefault(_header(name), sheet)
-            if other is not sheet:
-                _fail(
-                    sheet.file,
-                    sheet.line,
-                    f"tab '{name}' is sheet '{other.key}' already",
-                    "Name each tab once.",
-                )
-        check_sheet(sheet)
-    _one_patient(study)
-    _no_circles(study)
-    top = At(study.file, study.line)
+        for check in (partial(_tabs, tabs=tabs), _roles, _headers, _names, partial(_timepoints, study)):
+            with faults:
+                check(sheet)
+    for whole in (_one_patient, _no_circles, partial(_outside, lines=lines, tabs=tabs)):
+        with faults:
+            whole(study)
+    faults.tell()
+
+
+def _tabs(sheet: Sheet, tabs: dict[str, Sheet]) -> None:
+    for name in (sheet.name, *sheet.aliases):
+        other = tabs.setdefault(_header(name), sheet)
+        if other is not sheet:
+            _fail(
+                sheet.file,
+                sheet.line,
+                f"tab '{name}' is sheet '{other.key}' already",
+                "Name each tab once.",
+            )
+
+
+def _outside(study: Study, lines: Mapping[str, int], tabs: Mapping[str, Sheet]) -> None:
+    """What study.yaml says of fields and tabs."""
     fields = {name for sheet in study.sheets for name in sheet.fields}
     for key, name in (
         ("site", study.site.field if study.site else ""),
         ("anchor", study.anchor.age if study.anchor else ""),
     ):
         if name and name not in fields:
-            raise At(study.file, lines.get(key, top.line)).unknown("field", name, sorted(fields))
+            raise At(study.file, lines.get(key, study.line)).unknown("field", name, sorted(fields))
     for alias in study.ignore_sheets:
         if _header(alias) in tabs:
             _fail(
@@ -45,12 +58,9 @@ def check_study(study: Study, lines: Mapping[str, int]) -> None:
                 f"tab '{alias}' is ignored and is sheet '{tabs[_header(alias)].key}'",
                 "Keep one.",
             )
-    for sheet in study.sheets:
-        _timepoints(study, sheet)
 
 
-def check_sheet(sheet: Sheet) -> None:
-    """Raise MappingError for what doesn't fit within one sheet."""
+def _roles(sheet: Sheet) -> None:
     subjects = [one for one in sheet.fields.values() if one.role == "subject"]
     if len(subjects) != 1:
         names = ", ".join(f"'{one.name}'" for one in subjects) or "no field"
@@ -63,7 +73,10 @@ def check_sheet(sheet: Sheet) -> None:
     for role in ("site", "timepoint", "as-of"):
         if sum(one.role == role for one in sheet.fields.values()) > 1:
             _fail(sheet.file, sheet.line, f"sheet '{sheet.key}' has two fields with role: {role}", "Keep one.")
-    _headers(sheet)
+
+
+def _names(sheet: Sheet) -> None:
+    """What a sheet names of its own fields outside of slots."""
     live = [name for name, one in sheet.fields.items() if not one.ignore]
     for name in sheet.row_key:
         if name not in live:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from caseweave.spec.check import check_study
 from caseweave.spec.documents import check_paths
+from caseweave.spec.faults import Faults
 from caseweave.spec.fieldfile import build_field, check_field_name
 from caseweave.spec.folders import STUDY_FILE, Folders, folders
 from caseweave.spec.models import Field, Repeat, Sheet, Statement, Study
@@ -60,6 +61,7 @@ class _Loader:
     files: dict[str, str] = field(default_factory=dict)
     patterns: dict[str, Pattern] = field(default_factory=dict)
     valuesets: dict[str, ValueSet] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
 
     def used(self, label: str, content: str) -> None:
         self.files[label] = hashlib.sha256(content.encode()).hexdigest()
@@ -72,22 +74,22 @@ class _Loader:
 
     def load(self) -> Study:
         tree, label = self.read(STUDY_FILE)
-        found, at = STUDY.read(tree, At(label, 1))
         at = At(label, tree.line or 1)
+        found, _ = STUDY.read(tree, At(label, 1), self.faults)
+        sheets = self.sheets(found["sheets"] or (), str(found["study"]), At(label, tree.at("sheets")))
         systems = {alias: {"url": one} if isinstance(one, str) else one for alias, one in found["systems"].items()}
         aliases = self.system_aliases() | frozenset(systems)
-        names = found["sheets"]
-        for place, key in enumerate(names):
-            if key in names[:place]:
-                at.key(tree, "sheets").fail(f"sheet '{key}' stands here twice", "Keep one.")
-        sheets = [self.sheet(key, found["study"], At(label, tree.at("sheets"))) for key in names]
         joined = _joined(sheets)
         known = Names({one.key: one.fields for one in sheets}, joined, aliases, found["anchor"] is not None)
         for one in sheets:
             for each in one.written:
-                self.pattern(each.draft.pattern, At(one.file, each.draft.line))
-                known.add(one.key, each.name, each.expanded, each.index, each.draft.pattern)
+                with self.faults:
+                    self.pattern(each.draft.pattern, At(one.file, each.draft.line))
+                    known.add(one.key, each.name, each.expanded, each.index, each.draft.pattern)
+                    continue
+                self.faults.told.update((each.name, each.expanded))
         built = tuple(self.finish(one, known) for one in sheets)
+        self.faults.tell()
         study = Study(
             name=found["study"],
             version=found["version"],
@@ -128,15 +130,34 @@ class _Loader:
         # OMOP's conventions stand by name in a table of their own
         return frozenset(alias for one in found if isinstance(one, Map) for alias in one) | {"OMOP"}
 
+    def sheets(self, keys: Sequence[str], study: str, at: At) -> list[_SheetFile]:
+        """The sheets' files. Where one can't be read at all, nobody knows which names would be right: that is told."""
+        made: list[_SheetFile] = []
+        for place, key in enumerate(keys):
+            with self.faults:
+                if key in keys[:place]:
+                    at.fail(f"sheet '{key}' stands here twice", "Keep one.")
+                made.append(self.sheet(key, study, at))
+        if len(made) < len(keys) or not keys:
+            self.faults.tell()
+        return made
+
     def sheet(self, key: str, study: str, at: At) -> _SheetFile:
         if not (self.folder / f"{key}.yaml").is_file():
             there = sorted(path.stem for path in self.folder.glob("*.yaml") if path.name != STUDY_FILE)
             at.fail(f"sheet '{key}' has no file {self.folder.name}/{key}.yaml", names_here(key, there))
         tree, label = self.read(f"{key}.yaml")
-        found, here = SHEET.read(tree, At(label, 1))
+        found, here = SHEET.read(tree, At(label, 1), self.faults)
         sheet = _SheetFile(key, label, here.line, found)
-        for name, node in found["fields"].items():
-            self.fields(sheet, name, node, At(label, found["fields"].at(name)), study)
+        fields = found["fields"] or Map()
+        for name, node in fields.items():
+            here = At(label, fields.at(name))
+            with self.faults:
+                self.fields(sheet, name, node, here, study)
+                continue
+            with Faults():  # a repeat that can't be read has no other names
+                self.faults.told.add(name)
+                self.faults.told.update(one for one, *_ in repeats_of(name, node, here))
         self.statements(sheet, tree.get("statements"))
         return sheet
 
@@ -163,10 +184,19 @@ class _Loader:
     def statements(self, sheet: _SheetFile, tree: Any) -> None:
         for name, node in tree.items() if isinstance(tree, Map) else ():
             at = At(sheet.file, tree.at(name))
-            if (name in sheet.fields and sheet.fields[name].means) or any(one.name == name for one in sheet.written):
-                at.fail(f"statement '{name}' is called like a field that means something", "Rename the statement.")
-            for one, index in _repeated(sheet, node, at):
-                sheet.written.append(_Written(name, name, index, STATEMENT.read(one, at), ""))
+            with self.faults:
+                self.statement(sheet, name, node, at)
+                continue
+            self.faults.told.add(name)
+
+    def statement(self, sheet: _SheetFile, name: str, node: Any, at: At) -> None:
+        if (name in sheet.fields and sheet.fields[name].means) or any(one.name == name for one in sheet.written):
+            at.fail(f"statement '{name}' is called like a field that means something", "Rename the statement.")
+        many = list(_repeated(sheet, node, at, self.faults.told))
+        if not many:
+            self.faults.told.add(name)
+        for one, index in many:
+            sheet.written.append(_Written(name, name, index, STATEMENT.read(one, at), ""))
 
     def valueset(self, name: str, study: str, at: At) -> ValueSet:
         if name not in self.valuesets:
@@ -186,24 +216,29 @@ class _Loader:
         found = sheet.found
         statements: list[Statement] = []
         for one in sheet.written:
-            pattern = self.patterns[one.draft.pattern]
-            statements.append(
-                resolve(
-                    one.draft,
-                    pattern,
-                    sheet.key,
-                    one.name,
-                    one.index,
-                    one.own,
-                    sheet.file,
-                    known,
-                    found["key"],
+            pattern = self.patterns.get(one.draft.pattern)
+            if pattern is None:
+                continue  # told already
+            with self.faults:
+                statements.append(
+                    resolve(
+                        one.draft,
+                        pattern,
+                        sheet.key,
+                        one.name,
+                        one.index,
+                        one.own,
+                        sheet.file,
+                        known,
+                        found["key"],
+                    )
                 )
-            )
         for each in sheet.fields.values():
             if not isinstance(each.required, bool):
-                known.expression(sheet.key, each.required, At(each.file, each.line))
-        check_paths(found["json"], sheet.fields.values())
+                with self.faults:
+                    known.expression(sheet.key, each.required, At(each.file, each.line))
+        with self.faults:
+            check_paths(found["json"], sheet.fields.values())
         return Sheet(
             key=sheet.key,
             name=found["sheet"],
@@ -219,7 +254,7 @@ class _Loader:
             end=found["end"],
             fields=sheet.fields,
             statements=tuple(statements),
-            examples=examples_of(sheet.key, found["examples"]),
+            examples=examples_of(sheet.key, found["examples"], self.faults),
             subject_field=next((one.name for one in sheet.fields.values() if one.role == "subject"), ""),
         )
 
@@ -244,8 +279,8 @@ def _joined(sheets: Sequence[_SheetFile]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _repeated(sheet: _SheetFile, node: Any, at: At) -> Iterator[tuple[Any, str]]:
-    """A statement as declared, once for each repeat: (node, index)."""
+def _repeated(sheet: _SheetFile, node: Any, at: At, told: Iterable[str]) -> Iterator[tuple[Any, str]]:
+    """A statement as declared, once for each repeat: (node, index); none for a field that is `told` to be faulty."""
     variable = node.get("for") if isinstance(node, Map) else None
     if not isinstance(variable, str):
         yield node, ""
@@ -256,6 +291,8 @@ def _repeated(sheet: _SheetFile, node: Any, at: At) -> Iterator[tuple[Any, str]]
         for base, repeat in sheet.bases.items()
         if repeat.variable == variable and any(base in text for text in texts)
     }
+    if not used and any(name in text for name in told for text in texts):
+        return
     if not used:
         repeating = [base for base, repeat in sheet.bases.items() if repeat.variable == variable]
         at.fail(

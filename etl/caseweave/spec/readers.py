@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from caseweave.spec.expression import parse
+from caseweave.spec.faults import Faults
 from caseweave.spec.words import At, names_here, shown
 from caseweave.spec.yamlfile import Map, Node, Real, Seq
 from caseweave.values.types import Coding
@@ -217,7 +218,12 @@ class ListOf:
             return (self.item.read(node, at),) if self.single and node is not None else refuse(self, node, at)
         if len(node) < self.least:
             at.fail(f"{len(node)} items in the list", f"Give {self.least} or more.")
-        return tuple(self.item.read(one, at.item(node, place)) for place, one in enumerate(node))
+        faults, found = Faults(), []
+        for place, one in enumerate(node):
+            with faults:
+                found.append(self.item.read(one, at.item(node, place)))
+        faults.tell()
+        return tuple(found)
 
     def schema(self) -> dict[str, Any]:
         many = {"type": "array", "items": self.item.schema(), "minItems": self.least}
@@ -241,7 +247,12 @@ class MapOf:
     def read(self, node: Node, at: At) -> Any:
         if not isinstance(node, Map):
             return refuse(self, node, at)
-        return {key: self.value.read(value, at.key(node, key)) for key, value in node.items()}
+        faults, found = Faults(), {}
+        for key, value in node.items():
+            with faults:
+                found[key] = self.value.read(value, at.key(node, key))
+        faults.tell()
+        return found
 
     def schema(self) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": self.value.schema()}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from caseweave.spec.expression import Expression, codes, names
+from caseweave.spec.faults import Faults
 from caseweave.spec.models import CodeLit, Expr, Field, FieldRef, Filler, LinkRef, Mapped, Statement
 from caseweave.spec.pattern import Pattern, Slot
 from caseweave.spec.sheetfile import Draft, MapRef, Ref
@@ -87,10 +88,14 @@ class Names:
         """Check the names and codes of an expression; raises MappingError."""
         if expression is None:
             return
+        faults = Faults()
         for name in sorted(names(expression) - IMPLICIT):
-            self.field(sheet, name, at)
+            with faults:
+                self.field(sheet, name, at)
         for one in codes(expression):
-            self.system(one.system, at)
+            with faults:
+                self.system(one.system, at)
+        faults.tell()
 
     def system(self, alias: str, at: At) -> None:
         """Check the alias of a code system; raises MappingError."""
@@ -148,17 +153,27 @@ def resolve(
     if own and "value" in pattern.slots and "value" not in fillers:
         fillers["value"] = Ref(own, draft.line)
     slots: dict[str, Filler] = {}
+    faults = Faults()
     for slot_name, filler in fillers.items():
         here = At(file, draft.lines.get(slot_name, draft.line))
         slot = pattern.slots.get(slot_name)
-        if slot is None:
-            raise here.unknown(
-                f"slot of pattern '{pattern.name}'",
-                slot_name,
-                pattern.slots,
-                " Or a key of statements: when, for, key, id, fhir.set, omop.set, without, because.",
-            )
-        slots[slot_name] = _filler(filler, slot, sheet, index, here, known)
+        with faults:
+            if slot is None:
+                raise here.unknown(
+                    f"slot of pattern '{pattern.name}'",
+                    slot_name,
+                    pattern.slots,
+                    " Or a key of statements: when, for, key, id, fhir.set, omop.set, without, because.",
+                )
+            slots[slot_name] = _filler(filler, slot, sheet, index, here, known)
+            for code in _codes(slots[slot_name]):
+                known.system(code, here)
+    with faults:
+        known.expression(sheet, draft.when, at)
+    for one in draft.key:
+        with faults:
+            known.field(sheet, one, at)
+    faults.tell()
     if own and not any(own in fields_of(filler) for filler in slots.values()):
         at.fail(
             f"field '{own}' fills no slot of pattern '{pattern.name}', which has no slot 'value'",
@@ -170,12 +185,6 @@ def resolve(
             f"pattern '{pattern.name}' needs {', '.join(repr(one) for one in missing)}",
             f"Fill it; the pattern's slots are {', '.join(pattern.slots)}.",
         )
-    known.expression(sheet, draft.when, at)
-    for one in draft.key:
-        known.field(sheet, one, at)
-    for filler_at, filler in ((At(file, draft.lines.get(key, draft.line)), one) for key, one in slots.items()):
-        for code in _codes(filler):
-            known.system(code, filler_at)
     return Statement(
         name=name,
         sheet=sheet,

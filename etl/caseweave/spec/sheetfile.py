@@ -9,6 +9,7 @@ from typing import Any
 from caseweave.spec.blocks import Block, Key
 from caseweave.spec.documents import JSON
 from caseweave.spec.expression import Expression, parse
+from caseweave.spec.faults import Faults
 from caseweave.spec.fieldfile import field_block
 from caseweave.spec.models import CodeLit, Example, Expr, Filler, Join, NumberLit, TextLit, TruthLit
 from caseweave.spec.patternfile import Literal, coding
@@ -343,12 +344,14 @@ SHEET = Block(
 FIELD = field_block(STATEMENT)
 
 
-def examples_of(sheet: str, found: tuple[Any, ...]) -> tuple[Example, ...]:
-    """The examples of a sheet as read."""
+def examples_of(sheet: str, found: tuple[Any, ...], faults: Faults) -> tuple[Example, ...]:
+    """The examples of a sheet as read; `faults` take what is wrong with one."""
     made = []
     for one, at in found:
         if (one["row"] is None) == (one["rows"] is None):
-            at.fail("an example needs either 'row' or 'rows'", "Write the row as it would be typed.")
+            with faults:
+                at.fail("an example needs either 'row' or 'rows'", "Write the row as it would be typed.")
+            continue
         rows = {sheet: one["rows"] if one["row"] is None else (one["row"],), **one["sheets"]}
         expect = one["expect"]
         made.append(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from caseweave.spec.blocks import Block, Key
+from caseweave.spec.faults import Faults
 from caseweave.spec.readers import Choice, CodeText, Labels, ListOf, MapOf, Word, Written
 from caseweave.spec.words import At
 from caseweave.spec.yamlfile import Map, Seq, canonical, parse_yaml, read_yaml
@@ -120,14 +121,17 @@ class _Values:
         if not isinstance(node, Map) or not node:
             at.fail("a value set without values", f"Write {self.wanted}.")
         found: dict[str, Entry] = {}
+        faults = Faults()
         for key, value in node.items():
             here = at.key(node, key)
-            entry = ENTRY.read(value, here)
-            if isinstance(entry, tuple):
-                entry = Entry(key="", line=here.line, codings=entry)
-            if entry.missing and entry.codings:
-                here.fail(f"value '{key}' has a code and says that it is missing", "Keep `code` or `missing`.")
-            found[key] = Entry(key, entry.line, entry.codings, entry.missing, entry.label, entry.aliases, entry.help)
+            with faults:
+                entry = ENTRY.read(value, here)
+                if isinstance(entry, tuple):
+                    entry = Entry(key="", line=here.line, codings=entry)
+                if entry.missing and entry.codings:
+                    here.fail(f"value '{key}' has a code and says that it is missing", "Keep `code` or `missing`.")
+                found[key] = replace(entry, key=key)
+        faults.tell()
         return found
 
     def schema(self) -> dict[str, Any]:
@@ -181,16 +185,20 @@ def normal(text: str) -> str:
 
 def _refuse_ambiguous(valueset: ValueSet) -> None:
     """Values that are written alike can't be told apart; a key wins over an alias, so only equals matter."""
+    faults = Faults()
     for spellings in (lambda one: (one.key,), lambda one: one.aliases):
         seen: dict[str, Entry] = {}
         for entry in valueset.values.values():
             for text in spellings(entry):
                 other = seen.setdefault(normal(text), entry)
-                if other is not entry:
+                if other is entry:
+                    continue
+                with faults:
                     At(valueset.file, entry.line).fail(
                         f"'{text}' means both '{other.key}' and '{entry.key}' in value set '{valueset.name}'",
                         "Keep it for one of them.",
                     )
+    faults.tell()
 
 
 COLUMN = re.compile(r"value|code|missing|aliases|label_[a-z]{2,3}")

@@ -38,7 +38,8 @@ class At:
 
     def unknown(self, what: str, name: str, valid: Iterable[str], more: str = "") -> MappingError:
         """The error for a name that isn't one of those that are valid here."""
-        return self.error(f"unknown {what} '{name}'", names_here(name, valid) + more)
+        way_out = names_here(name, valid) + more
+        return MappingError(self.file, self.line, f"unknown {what} '{name}'", way_out=way_out, unknown=what, name=name)
 
 
 def names_here(name: str, valid: Iterable[str]) -> str:

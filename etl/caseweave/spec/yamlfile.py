@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from caseweave.errors import MappingError
+from caseweave.spec.faults import Faults
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 40
@@ -140,6 +141,7 @@ class _Builder:
     anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
     root: list[tuple[Node, int]] = field(default_factory=list)
     count: int = 0
+    faults: Faults = field(default_factory=Faults)
 
     def error(self, line: int, problem: str, way_out: str) -> MappingError:
         return MappingError(self.file, line, problem, way_out=way_out)
@@ -217,11 +219,12 @@ class _Builder:
         if text == "<<" and not isinstance(node, Quoted):
             raise self.error(line, "'<<' (merge) is not part of YAML 1.2", "Write the keys out.")
         if text in mapping:
-            raise self.error(
-                line,
-                f"the key '{text}' stands here twice, first in line {mapping.at(text)}",
-                "Keep one of them.",
-            )
+            with self.faults:
+                raise self.error(
+                    line,
+                    f"the key '{text}' stands here twice, first in line {mapping.at(text)}",
+                    "Keep one of them.",
+                )
         return str(text)
 
 
@@ -259,6 +262,7 @@ def parse_yaml(text: str, file: str) -> Node:
         raise MappingError(
             file, 1, f"not readable as YAML: {error}", way_out="Check escapes in quoted texts."
         ) from None
+    builder.faults.tell()
     if len(builder.root) > 1:
         raise MappingError(file, builder.root[1][1], "a second document begins here", way_out="One document a file.")
     return builder.root[0][0] if builder.root else None

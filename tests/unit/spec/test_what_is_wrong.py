@@ -128,10 +128,43 @@ def test_a_mistake_is_told_with_its_place(
 ) -> None:
     with pytest.raises(MappingError) as caught:
         edit(file, old, new)
-    error = caught.value
-    assert problem in error.message and way_out in error.way_out, str(error)
+    [error] = [one for one in caught.value.each if problem in one.message]
+    assert way_out in error.way_out, str(error)
     if line is not None:
         assert (error.data["file"], error.data["line"]) == (f"lung/{file}", line)
+    # what follows from a mistake isn't told as another one
+    others = [str(one) for one in caught.value.each if one is not error]
+    assert all("unknown statement 'cancer'" in one for one in others) if "is called like" in problem else not others
+
+
+def test_a_dozen_mistakes_are_told_at_once_each_with_its_place(lung: Path) -> None:
+    planted = {
+        "study.yaml": [("order: YMD", "order: YDM"), ("emit: true", "emit: yes")],
+        "diagnosis.yaml": [
+            ("header:", "heading:"),
+            ("{type: code, values: sex", "{type: code, values: sexes"),
+            ("type: date, required", "type: date, requird"),
+            ("type: number, unit: ng/mL", "typ: number, unit: ng/mL"),
+            ("accept: {cm: 10}", "accept: {cm: ten}"),
+            ("SCT|254637007", "SNOMED|254637007"),
+            ("onset: diagnosis_date", "begin: diagnosis_date"),
+            ("- row:", "- line:"),
+        ],
+        "valuesets/yes-no.yaml": [("SCT|373067005", "373067005"), ("missing: unknown", "missing: unknwn")],
+    }
+    for name, edits in planted.items():
+        text = (lung / name).read_text(encoding="utf-8")
+        for old, new in edits:
+            assert old in text, (name, old)
+            text = text.replace(old, new, 1)
+        (lung / name).write_text(text, encoding="utf-8")
+    with pytest.raises(MappingError) as caught:
+        load_study(lung)
+    told = caught.value.each
+    assert len(told) == sum(map(len, planted.values())), str(caught.value)
+    assert len(str(caught.value).splitlines()) == len(told) + 2
+    assert all(one.way_out and one.data["line"] for one in told)
+    assert caught.value.exit_code == 2
 
 
 def test_links_never_run_in_a_circle(lung: Path, edit: Edit) -> None:

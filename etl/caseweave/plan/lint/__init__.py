@@ -11,7 +11,7 @@ from caseweave.plan.lint.claims import claims
 from caseweave.plan.lint.codes import codes
 from caseweave.plan.lint.examples import Outcome, RunExample, examples
 from caseweave.plan.lint.fhir import fhir
-from caseweave.plan.lint.finding import Knowledge, LintFinding, knowledge
+from caseweave.plan.lint.finding import Knowledge, LintFinding, as_finding, knowledge
 from caseweave.plan.lint.omop import omop
 from caseweave.plan.lint.rules import RowRule, coherence, condition, rules
 from caseweave.plan.lint.study import whole
@@ -25,6 +25,7 @@ __all__ = [
     "Outcome",
     "RowRule",
     "RunExample",
+    "as_finding",
     "condition",
     "knowledge",
     "lint",
@@ -72,5 +73,4 @@ def _told(findings: Iterator[LintFinding]) -> Iterator[LintFinding]:
     try:
         yield from findings
     except MappingError as error:
-        place = (error.data["file"], error.data["line"])
-        yield LintFinding(*place, "expression", "error", f"{error.data['problem']}.", error.way_out)
+        yield from (as_finding(one, "expression") for one in error.each)

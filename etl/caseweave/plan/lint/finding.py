@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from caseweave.errors import MappingError
 from caseweave.issues import Severity
 from caseweave.shapes import FhirShapes, OmopShapes, fhir_shapes, omop_shapes
 from caseweave.spec.evaluate import Presence
@@ -32,6 +33,16 @@ class LintFinding:
     def place(self) -> str:
         """File and line, as an editor takes them."""
         return f"{self.file}:{self.line}"
+
+
+def as_finding(error: MappingError, rule: str) -> LintFinding:
+    """An error of one place as what lint says of it.
+
+    >>> as_finding(MappingError("a.yaml", 3, "no type", way_out="Add one."), "not-loaded").place
+    'a.yaml:3'
+    """
+    at = error.data
+    return LintFinding(at["file"], at["line"], rule, "error", f"{at['problem']}.", error.way_out)
 
 
 @dataclass(frozen=True)
