@@ -17,7 +17,7 @@ def template(
         typer.Option("--output", "-o", metavar="FILE", show_default="STUDY.xlsx", help="The workbook to write."),
     ] = None,
     language: options.Language = "en",
-    example: Annotated[bool, typer.Option("--example", help="Fill in three fictitious patients.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Fill in the study's fictitious patients.")] = False,
     studies: options.Studies = None,
 ) -> None:
     """Write the Excel workbook of a study, to be filled in."""
@@ -34,4 +34,5 @@ def template(
     if rules:
         later = f"; {len(left_out)} only when it comes back, see its first sheet" if left_out else ""
         say(f"Excel colours what {len(rules) - len(left_out)} of {count(len(rules), 'rule')} object to{later}")
-    say(f"Fill it in, then: {command('caseweave', 'run', path)}")
+    own = [word for folder in studies or () for word in ("--studies", folder)]
+    say(f"Fill it in, then: {command('caseweave', 'run', path, *own)}")

@@ -5,14 +5,16 @@ A value set is made only of values that several rows share; a column that looks 
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections import Counter
 from collections.abc import Sequence
 
 from caseweave.importers.draft import Draft, Form, Item, field_name, file_key
 from caseweave.importers.table import text_of
+from caseweave.values.dates import parse_date
 from caseweave.values.grid import Grid, RawCell
+from caseweave.values.numbers import NumberRules, parse_number
+from caseweave.values.problems import Problem
 
 HEADER_SEARCH = 30
 MOST_VALUES = 30
@@ -20,7 +22,15 @@ ID_HEADER = re.compile(
     r"(patient|subject|participant|case|record|pat|study)?[ _-]*(id|nr|no|number|code|identifier)", re.I
 )
 NAMING = re.compile(r"\b(name|surname|address|phone|email|e-mail|mrn|nhs|ssn|passport)\b", re.IGNORECASE)
+FREE_TEXT_HEADER = re.compile(
+    r"\b(comments?|remarks?|notes?|free text|observations|comentarios?|notas?)\b", re.IGNORECASE
+)
 FREE_TEXT_LENGTH = 40
+# what forms write where a value is missing; only the study knows the reason
+LIKE_MISSING = re.compile(
+    r"n\.?/?a\.?|n/?[dk]|nos|unk|unknown|missing|not (done|known|available)|-9+|9{2,3}", re.IGNORECASE
+)
+HEADER_UNIT = re.compile(r".*[(\[]([^()\[\]]+)[)\]]")
 
 
 def draft_of(grids: Sequence[Grid], title: str, source: str) -> Draft:
@@ -53,8 +63,12 @@ def _form(draft: Draft, grid: Grid, title: str) -> Form | None:
         form.items.append(item)
     subject = _subject(form, grid, heads, start)
     subject.subject, subject.kind, subject.required, subject.ignore, subject.choices = True, "id", True, "", ()
+    draft.notes = [(place, what) for place, what in draft.notes if place != subject.place]
     ids = [text for text in _texts(grid, _column_of(heads, subject), start) if text]
     form.many = len(set(ids)) < len(ids)
+    drafted = [one.name for one in form.items if one.choices]
+    if drafted:
+        draft.note(name, f"the value sets of {', '.join(drafted)} hold what stands in the rows: complete them.")
     draft.note(
         name,
         f"'{subject.name}' was taken as the patient's id" + (", with many rows per patient." if form.many else "."),
@@ -91,27 +105,44 @@ def _item(draft: Draft, grid: Grid, column: int, head: str, start: int) -> Item:
     cells: list[RawCell] = [one for one in typed if text_of(one)]
     if not cells:
         draft.note(place, f"'{head}' is empty; it was taken as text.")
-    elif all(isinstance(one, datetime.date) for one in cells):
+    elif all(not isinstance(parse_date(one), Problem) for one in cells) and not all(map(_is_number, cells)):
         item.kind = "date"
-    elif all(_is_number(one) for one in cells):
-        item.kind = "integer" if all(float(text_of(one)).is_integer() for one in cells) else "number"
-    elif all(re.fullmatch(r"\d{4}-\d\d-\d\d", text_of(one)) for one in cells):
-        item.kind = "date"
+    elif all(map(_is_number, cells)):
+        item.kind = "integer" if all(_is_whole(one) for one in cells) else "number"
+        unit = HEADER_UNIT.fullmatch(head)
+        if unit:
+            draft.note(place, f"'{head}' seems to name a unit: if it is one of UCUM, write unit: \"{unit[1]}\".")
     else:
-        counts = Counter(filter(None, _texts(grid, column, start)))
-        short = max(map(len, counts)) <= FREE_TEXT_LENGTH
-        if NAMING.search(head.replace("_", " ")) or not short:
-            item.ignore = "it may name or describe the patient"
-            draft.note(place, f"'{head}' is not read: {item.ignore}.")
-        elif len(counts) <= MOST_VALUES and min(counts.values()) > 1:
-            item.kind, item.choices = "code", _choices(counts)
+        _words(draft, item, place, head, Counter(filter(None, _texts(grid, column, start))))
     return item
 
 
+def _words(draft: Draft, item: Item, place: str, head: str, counts: Counter[str]) -> None:
+    """A column of texts: a list of values that rows share, else text, unless it may tell of the patient."""
+    words = head.replace("_", " ")
+    if NAMING.search(words) or FREE_TEXT_HEADER.search(words) or max(map(len, counts)) > FREE_TEXT_LENGTH:
+        item.ignore = "it may name or describe the patient"
+        draft.note(place, f"'{head}' is not read: {item.ignore}.")
+    elif len(counts) <= MOST_VALUES and min(counts.values()) > 1:
+        item.kind, item.choices = "code", _choices(counts)
+        for text in filter(LIKE_MISSING.fullmatch, sorted(counts)):
+            draft.note(
+                place, f"'{text}' in '{head}' was taken as a value; if it means missing, say so under `missing`."
+            )
+    else:
+        draft.note(
+            place, f"'{head}' was taken as text, some of its values stand there once: make a value set, or ignore it."
+        )
+
+
 def _is_number(raw: RawCell) -> bool:
-    if isinstance(raw, bool):
-        return False
-    return isinstance(raw, int | float) or bool(re.fullmatch(r"-?\d+(\.\d+)?", text_of(raw)))
+    """Whether a cell holds a number without a unit; 0123 is a code, whose zero counts."""
+    found = parse_number(raw)
+    return not (isinstance(found, Problem) or found.unit or (isinstance(raw, str) and re.match(r"\s*0\d", raw)))
+
+
+def _is_whole(raw: RawCell) -> bool:
+    return not isinstance(parse_number(raw, NumberRules(integer=True)), Problem)
 
 
 def _choices(counts: Counter[str]) -> tuple[tuple[str, str], ...]:

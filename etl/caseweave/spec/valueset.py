@@ -125,6 +125,8 @@ class _Values:
         for key, value in node.items():
             here = at.key(node, key)
             with faults:
+                if value is None:
+                    here.fail(f"value '{key}' says nothing", "Write its code, SYSTEM|code, or {} where it has none.")
                 entry = ENTRY.read(value, here)
                 if isinstance(entry, tuple):
                     entry = Entry(key="", line=here.line, codings=entry)

@@ -169,6 +169,32 @@ def test_a_bare_workbook(tmp_path: Path) -> None:
     assert "P0" not in written
 
 
+def test_a_bare_workbook_is_read_as_its_cells_will_be(tmp_path: Path) -> None:
+    """Numbers with a comma or a limit, dates in several forms, codes whose zero counts, comments."""
+    rows = ["Patient ID;CEA (ng/mL);Born;Ward;MSI;Comments;Centre town"]
+    kinds = [("3,4", "12.03.1950", "012", "MSS", "well", "Girona"), ("<0.5", "1950", "007", "NA", "well", "Olot")]
+    rows += [";".join((f"P{n}", *kinds[n % 2])) for n in range(6)] + ["P6;3,4;1951;012;MSS;ill;Reus"]
+    source = tmp_path / "centre.csv"
+    source.write_text("\n".join(rows), encoding="utf-8")
+    done = import_study([source], tmp_path / "studies", name="centre")
+    [sheet] = load_study(done.folder).sheets
+    assert {name: one.type for name, one in sheet.fields.items() if not one.ignore} == {
+        "patient_id": "id", "cea_ng_ml": "number", "Born": "date", "Ward": "code", "MSI": "code", "centre_town": "text",
+    }  # fmt: skip
+    assert sheet.fields["Comments"].ignore
+    wards = sheet.fields["Ward"].valueset
+    assert wards is not None and set(wards.values) == {"007", "012"}
+    said = done.report.read_text(encoding="utf-8")
+    for told in (
+        'write unit: "ng/mL"',
+        "'NA' in 'MSI' was taken as a value",
+        "of Ward, MSI hold what",
+        "'Centre town' was",
+    ):
+        assert told in said
+    assert "'Patient ID' was" not in said
+
+
 def test_a_study_is_not_lost_by_importing_again(tmp_path: Path) -> None:
     source = tmp_path / "dictionary.csv"
     source.write_text(REDCAP, encoding="utf-8")

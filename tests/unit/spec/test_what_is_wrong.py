@@ -106,6 +106,7 @@ MISTAKES = [
      "'woman' means both", "one"),
     ("valuesets/sex.yaml", "valueset: sex", "valueset: gender", 1, "calls itself 'gender'", "one name"),
     ("valuesets/yes-no.yaml", "SCT|373067005", "373067005", 4, "expected a code", "SYSTEM|code"),
+    ("valuesets/yes-no.yaml", "no: SCT|373067005", "no:", 4, "value 'no' says nothing", "or {} where it has none"),
     ("valuesets/yes-no.yaml", "missing: unknown", "missing: unknwn", 5, "found 'unknwn'", "Did you mean 'unknown'"),
     ("valuesets/yes-no.yaml", "missing: unknown", "missing: unknown, code: SCT|1", 5, "has a code and says", "Keep"),
     # patterns

@@ -291,6 +291,11 @@ def test_examples_are_checked(tmp_path: Path) -> None:
     (folder / "example.yaml").write_text("sheets:\n  diagnosis:\n    - {laterality: lefft}\n", encoding="utf-8")
     with pytest.raises(MappingError, match=r"example\.yaml:3: unknown value of value set 'laterality' 'lefft'.*left"):
         example_of(load_study(folder))
+    rows = "sheets:\n  diagnosis:\n    - {laterality: lefft,\n       sidde: left}\n    - left\n  diagnoses: []\n"
+    (folder / "example.yaml").write_text(rows, encoding="utf-8")
+    with pytest.raises(MappingError) as caught:
+        example_of(load_study(folder))
+    assert [one.data["line"] for one in caught.value.each] == [3, 4, 5, 6]
 
 
 def test_words_of_a_column() -> None:

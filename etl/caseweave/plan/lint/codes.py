@@ -117,7 +117,7 @@ def one_code(known: Knowledge, coding: Coding, file: str, line: int) -> Iterator
             "error",
             f"nobody here knows what {coding} means",
             "Look it up, and list it with its display and source: a study's own in its codes.csv, shared ones in "
-            "vocabularies/codes.",
+            "vocabularies/codes; or prove the study with an Athena download that has it, --vocabulary FOLDER.",
         )
     vocabulary = known.system(coding.system).omop
     if vocabulary and known.terms.resolve(vocabulary, coding.code).status == "invalid":

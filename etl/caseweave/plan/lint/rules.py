@@ -234,6 +234,8 @@ def renderings(known: Knowledge, statement: Statement) -> Iterator[LintFinding]:
         if all(answer is not None and not answer[0] for answer in answers):
             severity: Severity = "error" if target == "fhir" else "warning"
             what = _value_of(statement)
+            asked = dict.fromkeys(key for let in pattern.lets.values() for key in let.map if "|" in key)
+            which = f" ({', '.join(asked)})" if asked else ""
             yield LintFinding(
                 statement.file,
                 statement.line,
@@ -241,7 +243,7 @@ def renderings(known: Knowledge, statement: Statement) -> Iterator[LintFinding]:
                 severity,
                 f"'{statement.name}' never becomes anything in {target.upper()}: no condition of pattern "
                 f"'{pattern.name}' holds for {what}",
-                f"Use codes that the pattern asks for, another pattern, or say without: {target} and because.",
+                f"Use codes that the pattern asks for{which}, another pattern, or say without: {target} and because.",
             )
 
 
