@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from caseweave.errors import UsageError
 from caseweave.identity.keyfile import project_key
-from caseweave.run.convert import Conversion, convert, write_to
+from caseweave.issues import SEVERITIES
+from caseweave.quality.rules import Rule, rules_of
+from caseweave.run import arguments
+from caseweave.run.convert import Conversion, convert
 from caseweave.run.reports import PRIVATE, rows_of
+from caseweave.run.views import FhirResources, OmopTables, fhir_resources, omop_tables
 from caseweave.sources import read_sources
 from caseweave.spec.loader import list_studies as list_specs
 from caseweave.spec.loader import load_study as load_spec
 from caseweave.spec.models import Study as Spec
-from caseweave.targets.omop.sqlite import SqliteDatabase
 from caseweave.terms import open_terms
 from caseweave.values.grid import Source
 
@@ -26,29 +30,31 @@ if TYPE_CHECKING:
     import pandas
 
 PathLike = str | os.PathLike[str]
+Paths = PathLike | Iterable[PathLike]
 
 
-def load_study(name: PathLike, *, studies: Sequence[PathLike] = ()) -> Study:
+def load_study(name: PathLike, *, studies: Paths = ()) -> Study:
     """Load a study by its name, or from its folder.
 
     >>> load_study("breast").name
     'breast'
 
     Arguments: `studies` are folders of studies that are asked before the packaged ones. Raises MappingError, with file
-    and line, where the study can't be understood.
+    and line, where the study can't be understood; UsageError where there is none of this name.
     """
-    return Study(load_spec(str(name), studies=[Path(one) for one in studies]))
+    named = str(arguments.a_path(name, "name"))
+    return Study(load_spec(named, studies=arguments.paths(studies, "studies")))
 
 
-def list_studies(*, studies: Sequence[PathLike] = ()) -> list[str]:
+def list_studies(*, studies: Paths = ()) -> list[str]:
     """The names of all studies at hand.
 
     >>> "breast" in list_studies()
     True
 
-    Arguments: `studies` are folders of studies beside the packaged ones.
+    Arguments: `studies` are folders of studies beside the packaged ones. Raises UsageError where one isn't a folder.
     """
-    return sorted(list_specs(studies=[Path(one) for one in studies]))
+    return sorted(list_specs(studies=arguments.paths(studies, "studies")))
 
 
 class Study:
@@ -71,12 +77,16 @@ class Study:
         """The version of its mapping."""
         return self.spec.version
 
+    @cached_property
+    def _rules(self) -> tuple[Rule, ...]:
+        return rules_of(self.spec)  # a form of three patients is converted in the time that reading its rules takes
+
     def __repr__(self) -> str:
-        return f"<Study {self.name} {self.version}>"
+        return f"<Study {self.name} {self.version}: {', '.join(self.spec.sheet_keys)}>"
 
     def convert(
         self,
-        sources: PathLike | Iterable[PathLike],
+        sources: Paths,
         *,
         key_file: PathLike | None = None,
         vocabulary: PathLike | None = None,
@@ -86,21 +96,29 @@ class Study:
     ) -> Result:
         """Turn filled forms into FHIR resources and OMOP rows, in memory; nothing is sent and no output is written.
 
-        >>> load_study("breast").convert("site-a.xlsx").balance  # doctest: +SKIP
-        {'cells': 214, 'loaded': 201, 'ignored': 9, 'missing': 4, 'rejected': 0}
+        >>> load_study("breast").convert("site-a.xlsx")  # doctest: +SKIP
+        <Result of breast 1.0.0: 3 patients, ... facts, ... of ... cells loaded, 1 message>
 
         Arguments: `sources`, a file, a folder, or several; `key_file` of the project, else its usual place (where it is
         made on a project's first use, so that pseudonyms stay the same); `vocabulary`, a folder with an Athena
-        download; `site` of all patients, where the study doesn't tell it; `today`, after which dates lie in the future.
-        Raises SourceError for a file that can't be read, MappingError for a study that can't be compiled.
+        download; `site` of all patients, where the study doesn't tell it; `password` of protected workbooks; `today`,
+        after which dates lie in the future. Raises SourceError for a file that can't be read, MappingError for a study
+        that can't be compiled, UsageError for wrong arguments, Refusal for a key that others may read.
         """
-        paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
         spec = self.spec
-        key = project_key(spec.project or spec.name, key_file=_path(key_file))
-        read = read_sources([Path(one) for one in paths], password=password, study=spec)
-        terms = open_terms(_path(vocabulary))
-        made = convert(spec, read, key=key, terms=terms, today=today, site=site)
-        given = Given(spec, read, _path(key_file), _path(vocabulary), site, today)
+        files = arguments.paths(sources, "sources")
+        if not files:
+            raise UsageError("No source was given.", way_out="Look at what the list or the pattern was to find.")
+        key_path = None if key_file is None else arguments.a_path(key_file, "key_file")
+        athena = None if vocabulary is None else arguments.a_path(vocabulary, "vocabulary")
+        arguments.a_text(site, "site", empty=True)
+        if password is not None:
+            arguments.a_text(password, "password", empty=True)
+        day = None if today is None else arguments.a_day(today, "today")
+        key = project_key(spec.project or spec.name, key_file=key_path)
+        read = read_sources(files, password=password, study=spec)
+        made = convert(spec, read, key=key, terms=open_terms(athena), today=day, site=site, rules=self._rules)
+        given = Given(spec, read, key_path, athena, site, day)
         return Result(made, {source.alias: source.path for source in read}, given)
 
 
@@ -136,11 +154,30 @@ class Result:
     """What a conversion made; each part is computed when it is first asked for.
 
     >>> result = load_study("breast").convert("site-a.xlsx")  # doctest: +SKIP
-    >>> result.omop["measurement"]  # doctest: +SKIP
+    >>> result.omop["measurement"].columns[0]  # doctest: +SKIP
+    'measurement_id'
+
+    Its repr holds counts only. It can't be pickled, since the project's key is part of it; what it gives can.
     """
 
     def __init__(self, conversion: Conversion, files: Mapping[str, str], given: Given | None = None) -> None:
         self._conversion, self._files, self._given = conversion, files, given
+
+    def __repr__(self) -> str:
+        made, balance = self._conversion, self.balance
+        found = Counter(one.severity for one in made.findings)
+        told = ", ".join(_count(found[one], one) for one in SEVERITIES if found[one]) or "no findings"
+        return (
+            f"<Result of {made.study.name} {made.study.version}: "
+            f"{_count(len(made.applied.facts.subjects), 'patient')}, {_count(self.facts, 'fact')}, "
+            f"{balance['loaded']:,} of {_count(balance['cells'], 'cell')} loaded, {told}>"
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "A Result can't be pickled or copied: the project's key is part of it.",
+            way_out="Hand on what it gives, as result.omop and result.findings, or convert where it is needed.",
+        )
 
     @property
     def balance(self) -> dict[str, int]:
@@ -169,22 +206,12 @@ class Result:
     @cached_property
     def omop(self) -> OmopTables:
         """OMOP rows as DataFrames with the CDM's columns, integers counted from 1."""
-        with SqliteDatabase(None, self._conversion.omop.settings.shapes) as database:
-            write_to(database, self._conversion)
-            vocabulary = ("concept", "vocabulary", "domain", "concept_class")
-            return OmopTables(
-                {name: _frame(database, name) for name in (*database.count(), *vocabulary)}, database.shapes
-            )
+        return omop_tables(self._conversion)
 
     @cached_property
     def fhir(self) -> FhirResources:
         """FHIR resources as dicts, by type."""
-        lines: dict[str, list[bytes]] = {}
-        renderer = self._conversion.fhir
-        for number in range(len(self._conversion.applied.facts.batches)):
-            for resource_type, _, found in renderer.resources(number):
-                lines.setdefault(resource_type, []).extend(found)
-        return FhirResources(lines)
+        return fhir_resources(self._conversion)
 
     def deliver(
         self,
@@ -205,7 +232,7 @@ class Result:
         """Bring a workspace, and with it an OMOP database and a FHIR server, to what the forms say; only what differs.
 
         >>> result = load_study("breast").convert("site-a.xlsx")  # doctest: +SKIP
-        >>> result.deliver("caseweave-breast", omop="postgresql://etl@cdm.example/omop").exit_code  # doctest: +SKIP
+        >>> result.deliver("caseweave-breast").exit_code  # doctest: +SKIP
         0
 
         The same as `caseweave run`: the folder keeps the ledger, so that the forms again write nothing. Arguments:
@@ -221,6 +248,16 @@ class Result:
 
         if self._given is None:
             raise UsageError("This result can't be delivered.", way_out="Deliver what Study.convert gives.")
+        folder = arguments.a_path(workspace, "workspace")
+        arguments.a_text(stream, "stream")
+        arguments.a_text(omop_schema, "omop_schema")
+        for name, text in (("fhir", fhir), ("omop", omop), ("vocabulary_schema", vocabulary_schema)):
+            if text is not None:
+                arguments.a_text(text, name)
+        if as_of is not None:
+            arguments.a_moment(as_of, "as_of")
+        arguments.one_of(retract, "retract", ("", "all"))
+        arguments.switches({"increment": increment, "complete": complete, "force": force, "dry_run": dry_run})
         given = self._given
         options = Options(
             key_file=given.key_file,
@@ -236,73 +273,9 @@ class Result:
             omop=OmopServer(omop, omop_schema, vocabulary_schema) if omop else None,
             validate="templates",
         )
-        done = deliver(given.study, given.sources, Path(workspace), options, fhir=fhir, dry_run=dry_run)
+        done = deliver(given.study, given.sources, folder, options, fhir=fhir, dry_run=dry_run)
         return Delivery(done.manifest, done.exit_code)
 
 
-def _path(given: PathLike | None) -> Path | None:
-    return Path(given) if given else None
-
-
-def _frame(database: SqliteDatabase, table: str) -> pandas.DataFrame:
-    import pandas
-
-    columns = [one.name for one in database.shapes.tables[table].fields]
-    return pandas.DataFrame(database.select(f"SELECT {', '.join(columns)} FROM {table}"), columns=columns)
-
-
-class OmopTables(Mapping[str, Any]):
-    """OMOP tables by name; one without rows is an empty DataFrame with its columns."""
-
-    def __init__(self, frames: Mapping[str, pandas.DataFrame], shapes: Any) -> None:
-        self._frames, self._shapes = frames, shapes
-
-    def __getitem__(self, name: str) -> pandas.DataFrame:
-        if name in self._frames:
-            return self._frames[name]
-        import pandas
-
-        return pandas.DataFrame(columns=[one.name for one in self._shapes.tables[name].fields])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._frames)
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-
-class FhirResources(Mapping[str, list[dict[str, Any]]]):
-    """FHIR R4 resources by type, as dicts, as JSON lines, as XML, or as fhir.resources objects."""
-
-    def __init__(self, lines: Mapping[str, list[bytes]]) -> None:
-        self._lines = lines
-
-    def __getitem__(self, resource_type: str) -> list[dict[str, Any]]:
-        import orjson
-
-        return [orjson.loads(line) for line in self._lines.get(resource_type, ())]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._lines))
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def lines(self, resource_type: str) -> list[bytes]:
-        """The resources of a type as JSON text, numbers with the digits of the form."""
-        return list(self._lines.get(resource_type, ()))
-
-    def xml(self, resource_type: str) -> list[bytes]:
-        """The resources of a type as FHIR XML, numbers with the digits of the form."""
-        from caseweave.shapes.fhir import fhir_shapes
-        from caseweave.targets.fhir.xml import to_xml
-
-        shapes = fhir_shapes()
-        return [to_xml(line, shapes) for line in self._lines.get(resource_type, ())]
-
-    def models(self, resource_type: str) -> list[Any]:
-        """The resources of a type as objects of fhir.resources (R4B, which equals R4 for what is used here)."""
-        from fhir.resources.R4B import get_fhir_model_class
-
-        model = get_fhir_model_class(resource_type)
-        return [model.model_validate_json(line) for line in self._lines.get(resource_type, ())]
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -2,8 +2,9 @@
 
 CaseweaveError
 ├── UsageError            exit 2  the command, an option or a setting is wrong; nothing was done
-│   └── MappingError      exit 2  a study, pattern, value set or rule is wrong; names file and line
-│       └── MappingErrors         several things at once
+│   ├── MappingError      exit 2  a study, pattern, value set or rule is wrong; names file and line
+│   │   └── MappingErrors         several things at once
+│   └── UnknownName               a table or resource type that doesn't exist was asked for; a KeyError too
 ├── SourceError           exit 2  a file cannot be read; names the file and the reason
 │   ├── SourceUnsupported         not a format Caseweave reads
 │   ├── SourceDamaged             it claims a format but breaks it
@@ -105,6 +106,10 @@ class MappingErrors(MappingError):
         """The things that are wrong, one by one."""
         found: tuple[MappingError, ...] = self.data["each"]
         return found
+
+
+class UnknownName(UsageError, KeyError):
+    """A table or resource type that doesn't exist was asked for; a KeyError too, as it is of any mapping."""
 
 
 class SourceError(CaseweaveError):

@@ -1,35 +1,15 @@
-"""The library delivers: the example of the documentation runs as it stands, and servers hold what the forms say."""
+"""The library delivers: what a run refuses is refused, and servers hold what the forms say."""
 
 from __future__ import annotations
 
-import re
-import runpy
 from pathlib import Path
 
 import pytest
 
 import caseweave
-from caseweave.cli.app import run as command
 from caseweave.errors import Refusal, UsageError
 from tests.targets.databases import server_of
 from tests.unit.run.registry import STUDY, fhir, filled, omop, workbook
-
-
-def test_the_example_of_the_documentation(
-    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = (repo / "docs" / "script-writers.md").read_text(encoding="utf-8")
-    (example,) = [one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if ".deliver(" in one]
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CASEWEAVE_KEY_FILE", str(tmp_path / "breast.key"))
-    assert command(["template", "breast", "--example", "-o", "site-a.xlsx"]) == 0
-    capsys.readouterr()
-    (tmp_path / "example.py").write_text(example, encoding="utf-8")
-    runpy.run_path(str(tmp_path / "example.py"))
-    planned, last = capsys.readouterr().out.splitlines()
-    assert planned.startswith("{'AdverseEvent': 5, 'BodyStructure': 9")
-    assert last == "0 0"
-    assert (tmp_path / "caseweave-breast" / "omop.sqlite").is_file()
 
 
 @pytest.fixture

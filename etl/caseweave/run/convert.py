@@ -273,18 +273,20 @@ def convert(
     known_subjects: frozenset[str] = frozenset(),
     merged: Mapping[str, str] = NOBODY,
     cdm: OmopShapes | None = None,
+    rules: Sequence[Rule] | None = None,
 ) -> Conversion:
     """Turn sources into facts; no files are written, nothing is sent.
 
     Arguments: `key` of the project; `today` is the day after which dates lie in the future; `site` of all patients
     where the study doesn't tell it; `known_subjects` are patients of earlier runs; `merged`, pseudonyms that another's
-    stands for; `cdm` of the database that the rows are for, where that isn't the study's choice.
+    stands for; `cdm` of the database that the rows are for, where that isn't the study's choice; `rules` of the study,
+    if they are read already.
     """
     layout = lay_out(study, sources)
     resolver: SubjectResolver = resolver_of(study, key)
     if merged:
         resolver = MergedResolver(resolver, merged)
-    rules = rules_of(study)
+    rules = rules_of(study) if rules is None else rules
     applied = apply(
         study,
         layout,

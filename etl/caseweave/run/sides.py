@@ -1,10 +1,11 @@
-"""Two pieces of work side by side on two cores, where the platform can fork; one after the other elsewhere."""
+"""Two pieces of work side by side on two cores, where this process may fork; one after the other elsewhere."""
 
 from __future__ import annotations
 
 import gc
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -20,7 +21,8 @@ def side_by_side(aside: Callable[[], S], here: Callable[[], T]) -> tuple[S, T]:
 
     What `aside` returns must be small: it comes back pickled. Raises what either raises, this process's own first.
     """
-    if not hasattr(os, "fork") or (os.cpu_count() or 1) < 2:
+    # a script's other threads may hold locks, which a forked child would wait for without end
+    if not hasattr(os, "fork") or (os.cpu_count() or 1) < 2 or len(sys._current_frames()) > 1:
         return aside(), here()
     reading, writing = os.pipe()
     # what exists by now the collector leaves alone: looking it through would copy the pages that both share
@@ -47,9 +49,11 @@ def side_by_side(aside: Callable[[], S], here: Callable[[], T]) -> tuple[S, T]:
 
 def _answer(writing: int, work: Callable[[], object]) -> None:
     try:
-        answer: tuple[object, BaseException | None] = (work(), None)
-    except BaseException as error:  # noqa: BLE001  it is raised again in the parent
-        answer = (None, error)
-    with os.fdopen(writing, "wb") as pipe:
-        pipe.write(pickle.dumps(answer))
-    os._exit(0)
+        try:
+            answer: tuple[object, BaseException | None] = (work(), None)
+        except BaseException as error:  # noqa: BLE001  it is raised again in the parent
+            answer = (None, error)
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(pickle.dumps(answer))
+    finally:
+        os._exit(0)  # whatever happened: the caller's stack is the parent's to unwind, which misses the answer

@@ -64,7 +64,9 @@ class Workspace:
             self.private.chmod(0o700)
 
     def refuse_strange(self) -> None:
-        """Raise Refusal for a folder that holds other things than a workspace."""
+        """Raise Refusal for a folder that holds other things than a workspace, UsageError for a file."""
+        if self.root.exists() and not self.root.is_dir():
+            raise UsageError(f"{self.root} is a file, not a folder.", way_out="Name an empty or new folder with -o.")
         # a first run that was stopped has left private/ and nothing else
         strange = self.root.exists() and any(one != self.private for one in self.root.iterdir())
         if strange and not self.state.exists():

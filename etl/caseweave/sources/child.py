@@ -79,6 +79,7 @@ class Reader:
             answer = self._obituary(path.name, seconds, late.is_set())
         finally:
             watch.cancel()
+            watch.join()  # no thread is left, so that a run may fork
         if isinstance(answer, CaseweaveError):
             raise answer
         return answer

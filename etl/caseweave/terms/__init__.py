@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache as remembered
 from pathlib import Path
 
 from caseweave.terms.concept import Concept, Resolved, Status, Terms
@@ -37,5 +38,10 @@ def open_terms(vocabulary: Path | None = None, cache: Path | None = None) -> Ter
     `cache`, where indexes lie. Raises SourceError where the download can't be used.
     """
     if vocabulary is None:
-        return load_subset()
+        return _shipped()
     return open_index(build_index(vocabulary, cache or cache_folder()))
+
+
+@remembered
+def _shipped() -> Terms:
+    return load_subset()  # nobody changes it, and a process converts many forms
