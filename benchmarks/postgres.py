@@ -1,6 +1,7 @@
-"""Rows into PostgreSQL: ours with integers, merge and ledger, COPY alone into the same tables, and pandas.to_sql.
+"""Rows into PostgreSQL: ours with integers, merge and ledger, COPY alone into the same tables, and pandas.to_sql; then
+`caseweave run SOURCE --omop DSN` as a whole, first and unchanged.
 
-    python -m benchmarks.postgres --patients 3000 --page docs/benchmarks.md
+    python -m benchmarks.postgres --page docs/benchmarks.md
 
 Each round makes its databases anew and takes all ways one after the other; the best of each counts, and the median of
 the rounds' ratios. A server of its own is started, with PostgreSQL's own settings (fsync on). --page writes the figures
@@ -13,17 +14,20 @@ import argparse
 import gc
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-from tests.services.postgres import running
+from tests.services.postgres import Postgres, running
 
 from benchmarks import national
-from benchmarks.__main__ import machine
+from benchmarks.__main__ import machine, workbook
+from benchmarks.process import spend
 from benchmarks.sections import put_section
 from benchmarks.sections import table as markdown
 from caseweave.identity.keyfile import temporary_key
@@ -42,15 +46,10 @@ Table = tuple[str, list[str], list[tuple[Any, ...]]]
 TO_SQL_ROWS = 20_000
 
 
-def made(patients: int) -> Conversion:
+def made(source: Path) -> Conversion:
     """A national registry's facts."""
     study = load_study(national.STUDY)
-    sheets = {sheet.key: list(sheet.fields) for sheet in study.sheets}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "national.xlsx"
-        national.write(path, sheets, patients)
-        sources = read_sources([path])
-    return convert(study, sources, key=temporary_key("national"), terms=open_terms())
+    return convert(study, read_sources([source]), key=temporary_key("national"), terms=open_terms())
 
 
 def anew(conversion: Conversion) -> Conversion:
@@ -142,13 +141,54 @@ def ours(dsn: str, schema: str, conversion: Conversion) -> float:
     return timed(load)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What a whole run took: on the clock, of CPU in all its processes, and of CPU in the server's."""
+
+    wall: float
+    cpu: float
+    server: float
+
+
+def whole(server: Postgres, dsn: str, source: Path, folder: Path) -> Whole:
+    """`caseweave run`: reading, checking and applying, FHIR files, PostgreSQL, report; a first one or again."""
+    words = ["run", source, "--study", national.STUDY, "-o", folder / "out", "--key", folder / "national.key"]
+    before = server_cpu(server)
+    spent = spend([sys.executable, "-m", "caseweave", *words, "--omop", dsn, "--omop-schema", "whole"])
+    return Whole(spent.wall, spent.cpu, server_cpu(server) - before)
+
+
+def server_cpu(server: Postgres) -> float:
+    """Seconds of CPU that a server's processes have taken, those that have ended among them."""
+    pid = int((server.socket_folder / "data" / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ticks = [word for one in (pid, *children) for word in _ticks(int(one), ended=one == pid)]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int, ended: bool) -> list[int]:
+    """utime and stime of a process, with those of its children that have ended (proc(5))."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it ended meanwhile
+        return []
+    return [int(word) for word in words[11 : 15 if ended else 13]]
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--patients", type=int, default=3000)
+    words.add_argument("--patients", type=int, default=2000)
     words.add_argument("--rounds", type=int, default=3)
     words.add_argument("--page", type=Path)
     given, here = words.parse_args(), machine()
-    conversion = made(given.patients)
+    with tempfile.TemporaryDirectory() as folder:
+        source = workbook(Path(folder), given.patients)
+        measure(given, here, source)
+
+
+def measure(given: Any, here: dict[str, Any], source: Path) -> None:
+    """All rounds; prints, and writes the page."""
+    conversion = made(source)
     shapes = conversion.omop.settings.shapes
     tables = tables_of(anew(conversion), shapes)
     count = sum(len(rows) for name, _, rows in tables if name not in VOCABULARY_TABLES)
@@ -156,6 +196,7 @@ def main() -> None:
     print(f"{given.patients} patients, {count:,} rows, {len(conversion.applied.facts):,} facts", flush=True)
     best: dict[str, float] = {}
     ratios: dict[str, list[float]] = {"first": [], "unchanged": []}
+    runs: list[tuple[Whole, Whole]] = []
 
     with running() as server:
         os.environ["PGPASSWORD"] = server.password
@@ -180,11 +221,49 @@ def main() -> None:
                 f"unchanged {again:.2f} s, {again / first:.2f} of the first",
                 flush=True,
             )
+            create_cdm(dsn, shapes, "whole")
+            folder = source.parent / name
+            folder.mkdir()
+            runs.append((whole(server, dsn, source, folder), whole(server, dsn, source, folder)))
+            print(
+                f"round {number + 1}: whole run {told(runs[-1][0])}; unchanged {told(runs[-1][1])}; ratio "
+                f"{ratio_of(runs, 'wall', -1):.2f} on the clock, {ratio_of(runs, 'cpu', -1):.2f} of CPU",
+                flush=True,
+            )
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     for what, rate in sorted(best.items(), key=lambda one: -one[1]):
         print(f"{what:22} {rate:10,.0f} rows/s   {rate / best['COPY alone']:5.2f} of COPY alone")
     if given.page:
-        put_section(given.page, "PostgreSQL", section(f"{count:,} rows of {given.patients:,}", best, ratios, here))
+        what = f"{count:,} rows of {given.patients:,}"
+        put_section(given.page, "PostgreSQL", [*section(what, best, ratios, here), *whole_section(runs)])
+
+
+def told(one: Whole) -> str:
+    """A run's figures in words."""
+    return f"{one.wall:.1f} s, {one.cpu:.1f} s of CPU, the server {one.server:.1f}"
+
+
+def ratio_of(runs: Sequence[tuple[Whole, Whole]], what: str, number: int | None = None) -> float:
+    """An unchanged run to the first before it: of one round, or the median of all."""
+    chosen = runs if number is None else [runs[number]]
+    return statistics.median(getattr(again, what) / getattr(first, what) for first, again in chosen)
+
+
+def whole_section(runs: Sequence[tuple[Whole, Whole]]) -> list[str]:
+    """The figures of whole runs in Markdown."""
+    names = (("wall", "on the clock"), ("cpu", "CPU of the run's processes"), ("server", "CPU of the server"))
+    best = {name: [min(getattr(pair[place], name) for pair in runs) for place in (0, 1)] for name, _ in names}
+    lines = [
+        (title, *(f"{seconds:.1f} s" for seconds in best[name]), f"{ratio_of(runs, name):.2f}") for name, title in names
+    ]
+    return [
+        "",
+        "The whole of `caseweave run SOURCE --omop DSN`, from start to exit: reading and checking all cells, facts,",
+        "FHIR files, PostgreSQL, report. Then the same again, unchanged; the ratio is the median of the rounds'",
+        "(wanted: 0.3 on the clock).",
+        "",
+        *markdown(["", "first", "unchanged", "unchanged to first"], lines),
+    ]
 
 
 def section(what: str, best: dict[str, float], ratios: dict[str, list[float]], here: dict[str, Any]) -> list[str]:
