@@ -89,7 +89,7 @@ PERSON = ("person_id", "gender_concept_id", "year_of_birth", "race_concept_id", 
 VIOLATIONS = {
     "concept": ([*PERSON], (1, 987654, 1950, 0, 0), r"key points to a row.*table person, constraint person_gender"),
     "key": ([*PERSON], (77, 0, 1950, 0, 0), r"constraint of the database.*table person, constraint person_pkey"),
-    "null": ([*PERSON], (1, 0, None, 0, 0), r"constraint of the database.*table person, column year_of_birth"),
+    "null": ([*PERSON], (1, 0, None, 0, 0), r"wants a value got none.*table person, column year_of_birth"),
     "width": ([*PERSON, "person_source_value"], (1, 0, 1950, 0, 0, "Garcia" * 20), r"doesn't fit.*person_source_value"),
     "type": ([*PERSON], (1, 0, "Garcia", 0, 0), r"doesn't fit.*table person, column year_of_birth"),
     "column": ([*PERSON, "nickname"], (1, 0, 1950, 0, 0, "Garcia"), r"not those of the CDM \(.*nickname"),

@@ -22,18 +22,38 @@ PASSWORD = "A password comes from PGPASSWORD, from .pgpass or from a service fil
 DEFAULTS = {"connect_timeout": "10", "application_name": "caseweave", "keepalives_idle": "30", "keepalives_count": "3"}
 AGAIN = "Nothing was written; run again when it is well, the same files load what is missing."
 GRANTS = (
-    "It needs SELECT, INSERT, UPDATE and DELETE on the CDM, SELECT on the vocabulary, and CREATE on the schema for the "
-    "first delivery, unless the schema's owner ran `caseweave omop init`."
+    "It needs SELECT, INSERT, UPDATE and DELETE on the CDM, SELECT on the vocabulary, TEMPORARY on the database, and "
+    "CREATE on the schema for the first delivery, unless the schema's owner ran `caseweave omop init`. "
+    "Nothing was written."
 )
+# what libpq says when nobody answers -> the way out; its words, in any language of the server, are told anyway
+WAYS_IN = (
+    (r"password|authentication", PASSWORD),
+    (
+        r"SSL|certificate|sslmode",
+        "TLS is set by sslmode, sslrootcert, sslcert and sslkey in the DSN or the service file.",
+    ),
+    (r"service", "Services stand in ~/.pg_service.conf, or in the file that PGSERVICEFILE names."),
+    (
+        r"database .* does not exist",
+        "Name the database in the DSN; `caseweave omop init` makes a CDM in one that is there.",
+    ),
+    (r"starting up|shutting down|recovery", "It will be there soon."),
+)
+OTHERWISE = "Look whether it is up, and at host and port."
 # the first two or all five characters of an SQLSTATE -> what happened, and the way out
 FAILURES = {
     "08": ("the connection was lost", AGAIN),
     "57": ("the server ended the work", AGAIN),
+    "57014": (
+        "a statement was cancelled",
+        "It took longer than statement_timeout allows this user, or somebody ended it. " + AGAIN,
+    ),
     "53100": ("its disk is full", "Make room on the server. " + AGAIN),
     "53300": ("it takes no more connections", AGAIN),
     "53": ("the server has no resources left", AGAIN),
     "40": ("another writer was in the way", AGAIN),
-    "55": ("something else holds a table", AGAIN),
+    "55": ("something else holds a table, longer than lock_timeout allows to wait", AGAIN),
     "25006": ("it can only be read", "Give the DSN of the server that is written to, not of its replica."),
     "42501": (
         "this user may not do what is needed",
@@ -42,9 +62,17 @@ FAILURES = {
     "42": ("the tables are not those of the CDM", "Compare them with the CDM's DDL (`caseweave omop init` makes one)."),
     "3F": ("the schema is not there", "Name the schema with --omop-schema."),
     "23503": ("a key points to a row that isn't there", "A concept that the vocabulary lacks? Load its release."),
+    "23502": (
+        "a column that wants a value got none",
+        "If it is a column of your own, give it a default or let it be NULL; if it is the CDM's, please report it.",
+    ),
     "23": (
         "a constraint of the database doesn't hold",
         "Somebody else may have taken the key; if not, please report it.",
+    ),
+    "0A": (
+        "a table can't be filled by COPY",
+        "Is it a view, or are its rows guarded by policies (row-level security)? This user has to be past them.",
     ),
     "22": ("a value doesn't fit its column", "Compare the column's type with the CDM's DDL."),
 }
@@ -96,9 +124,10 @@ def connect(dsn: str) -> Connection:
     except psycopg2.Error as error:
         told = str(error).strip().splitlines() or ["no reason given"]
         reason = told[0].rpartition("failed: ")[2].removeprefix("FATAL:").strip().rstrip(".")
+        way_out = next((way for sign, way in WAYS_IN if re.search(sign, reason)), OTHERWISE)
         raise TargetError(
             f"The {place(dsn)} can't be reached: {reason}.",
-            way_out=f"{PASSWORD} `caseweave run` with the same files resumes.",
+            way_out=f"{way_out} `caseweave run` with the same files resumes.",
         ) from None
 
 
@@ -169,6 +198,8 @@ def describe(dsn: str, error: psycopg2.Error) -> CaseweaveError:
     if named["column"] is None:
         named.update(_in_context(error.diag.context))
     spot = ", ".join(f"{name} {value}" for name, value in named.items() if value)
+    if code == "42501" and (refused := re.match(r"permission denied for (\w+ \w+)", error.diag.message_primary or "")):
+        spot = refused[1]
     if code[:2] == "42" and not spot:
         # the message of a missing table or column names it, and nothing that came from a cell
         spot = " ".join(re.findall(r'"[a-z_0-9.]+"', error.diag.message_primary or "")).replace('"', "")

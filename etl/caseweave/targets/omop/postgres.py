@@ -6,6 +6,7 @@ writes to a schema, others wait for it: integers are given under that lock.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2.extensions import quote_ident
 
-from caseweave.errors import Refusal, TargetError
+from caseweave.errors import CaseweaveError, Refusal, TargetError
 from caseweave.shapes.omop import OmopShapes
 from caseweave.targets.ledger import Ledger
 from caseweave.targets.omop.connect import Asking, connect, place, told
@@ -22,17 +23,20 @@ from caseweave.targets.omop.copying import CopyText
 from caseweave.targets.omop.ddl import VOCABULARY_TABLES
 from caseweave.targets.omop.own_tables import LEDGER, PostgresLedger, make_own_tables
 from caseweave.targets.omop.server import find_cdm
+from caseweave.targets.omop.trouble import LOCK, explained
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
-LOCK = 0x43574156  # "CWAV", so that no other program means the same lock
 LARGEST = 2**31 - 1
-# a client that vanished leaves its lock after a minute, and not after the two hours of TCP
+# a client that vanished leaves its lock after a minute, and not after the two hours of TCP; nobody waits for ever for
+# what another session holds, unless the role or the DSN says how long
 SETTINGS = (
-    "SET LOCAL tcp_keepalives_idle = 20; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 4"
+    "SET LOCAL tcp_keepalives_idle = 20; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 4; "
+    "SELECT set_config('lock_timeout', '15min', true) WHERE current_setting('lock_timeout') = '0'"
 )
+LOG = logging.getLogger("caseweave")
 
 
 class PostgresDatabase:
@@ -60,17 +64,33 @@ class PostgresDatabase:
         try:
             with self.told(), self.connection.cursor() as cursor:
                 cursor.execute(SETTINGS)
-                # until the transaction ends: two workspaces of a project take turns, and the second finds all there
-                cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (LOCK, self.schema))
+                self._take_turn(cursor)
                 self.cdm = find_cdm(cursor, self.dsn, self.schema, self.vocabulary_schema)
                 self.vocabulary = self.cdm.vocabulary
                 make_own_tables(cursor, self.schema)
                 schemas = dict.fromkeys((self.schema, self.cdm.vocabulary_schema or self.schema))
                 cursor.execute(f"SET LOCAL search_path TO {', '.join(quote_ident(one, cursor) for one in schemas)}")
-        except BaseException:
-            self.connection.close()
+        except BaseException as error:
+            self._close(error)
             raise
         return self
+
+    def _take_turn(self, cursor: Cursor) -> None:
+        """Until the transaction ends: two workspaces of a project take turns, and the second finds all there."""
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (LOCK, self.schema))
+        if cursor.fetchone() != (True,):
+            LOG.warning("Another delivery writes to schema %s of the %s; waiting for it.", self.schema, place(self.dsn))
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (LOCK, self.schema))
+
+    def _close(self, error: BaseException | None) -> None:
+        """Roll back what isn't committed; an error that the database can say more of is raised with that."""
+        self.connection.close()
+        if isinstance(error, CaseweaveError):
+            found = getattr(self, "cdm", None)
+            vocabulary = self.vocabulary_schema or (found and found.vocabulary_schema) or self.schema
+            told = explained(error, self.dsn, self.schema, vocabulary)
+            if told is not error:
+                raise told from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -80,9 +100,11 @@ class PostgresDatabase:
                 with self.told():
                     self._remember_counts()
                     self.connection.commit()
+        except CaseweaveError as failed:
+            error = failed
+            raise
         finally:
-            # what isn't committed is rolled back with the connection
-            self.connection.close()
+            self._close(error)
 
     def undo(self) -> None:
         """Take back all that was done."""

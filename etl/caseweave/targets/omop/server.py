@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from psycopg2.extensions import quote_ident
 
-from caseweave.errors import Refusal, UsageError
+from caseweave.errors import Refusal, TargetError, UsageError
 from caseweave.shapes.omop import OmopShapes, omop_shapes
-from caseweave.targets.omop.connect import connect, place, told
+from caseweave.targets.omop.connect import GRANTS, connect, place, told
 from caseweave.targets.omop.ddl import create_statements, index_statements, plain
 from caseweave.targets.omop.own_tables import make_own_tables
 
@@ -77,12 +77,24 @@ def find_cdm(cursor: Cursor, dsn: str, schema: str, vocabulary_schema: str | Non
             f"Schema {found} of the {place(dsn)} holds no table CONCEPT.",
             way_out="Name the schema of the vocabulary with --vocabulary-schema.",
         )
+    _require_usage(cursor, dsn, schema, found)
     projects: dict[str, str] = {}
     if "caseweave_project" in columns:
         cursor.execute(f"SELECT project, key_check FROM {quote_ident(schema, cursor)}.caseweave_project")
         projects = dict(cursor.fetchall())
     vocabulary = _whose(cursor, found) if found else "none"
     return Cdm(shapes, columns, found, vocabulary, bool(pointed_to), projects)
+
+
+def _require_usage(cursor: Cursor, dsn: str, *schemas: str | None) -> None:
+    """See that this user may look into some schemas; what stands in others is as if it weren't there."""
+    cursor.execute("SELECT name FROM unnest(%s) AS name WHERE NOT has_schema_privilege(name, 'USAGE')",
+                   ([one for one in schemas if one],))  # fmt: skip
+    closed = [name for (name,) in cursor.fetchall()]
+    if closed:
+        raise TargetError(
+            f"The {place(dsn)}: this user may not use schema {', '.join(closed)}.", way_out=GRANTS, sqlstate="42501"
+        )
 
 
 def shapes_of(columns: Columns) -> OmopShapes | None:
