@@ -22,7 +22,7 @@ from caseweave.spec.sheetfile import FIELD, SHEET, STATEMENT, Draft, examples_of
 from caseweave.spec.studyfile import STUDY
 from caseweave.spec.valueset import ValueSet, read_valueset
 from caseweave.spec.words import At, names_here
-from caseweave.spec.yamlfile import Map, canonical, read_yaml, walk
+from caseweave.spec.yamlfile import Map, canonical, read_text, read_yaml, walk
 from caseweave.values.dates import DateRules
 from caseweave.values.numbers import NumberRules
 
@@ -125,7 +125,7 @@ class _Loader:
             trees.append(self.read(SYSTEMS_FILE)[0])
         if (self.folder / CODES_FILE).is_file():  # only what its codes mean, but that is part of the study
             label = f"{self.folder.name}/{CODES_FILE}"
-            self.used(label, _text(self.folder / CODES_FILE, label))
+            self.used(label, read_text(self.folder / CODES_FILE, label))
         found = [tree.get("systems") for tree in trees]
         # OMOP's conventions stand by name in a table of their own
         return frozenset(alias for one in found if isinstance(one, Map) for alias in one) | {"OMOP"}
@@ -257,13 +257,6 @@ class _Loader:
             examples=examples_of(sheet.key, found["examples"], self.faults),
             subject_field=next((one.name for one in sheet.fields.values() if one.role == "subject"), ""),
         )
-
-
-def _text(path: Path, label: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise At(label, 1).error(f"can't be read ({error})", "Save it as UTF-8 text.") from None
 
 
 def _joined(sheets: Sequence[_SheetFile]) -> dict[str, tuple[str, ...]]:

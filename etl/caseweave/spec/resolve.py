@@ -255,7 +255,7 @@ def _mapped(filler: MapRef, slot: Slot, sheet: str, at: At, known: Names) -> Map
                 )
     for value in (*filler.map.values(), filler.default):
         if value is not None:
-            _check_kinds(slot, frozenset({value.kind}), f"a {value.kind}", at, known)
+            _check_kinds(slot, frozenset({value.kind}), f"a literal {value.kind}", at, known)
     return Mapped(ref.field, filler.map, filler.default, ref.sheet)
 
 

@@ -28,9 +28,9 @@ HEAD = """\
 Written by `python -m caseweave.spec.schema` from the tables that read the files. For an introduction see
 [mapping authors](../mapping-authors.md); editors get the same as JSON Schemas, `vocabularies/shapes/*.schema.json`.
 
-Files are YAML 1.2: `NO` is text, `010` is ten, `2000-01-01` is text until a field says that it is a date. No tags, no
-merge keys, no key twice. In a slot a bare word is a field or a statement, `SYSTEM|code` a code, a text in quotes a
-literal. Keys in bold must be there.
+Files are YAML 1.2: `NO` is text, `2000-01-01` is text until a field says that it is a date. Digits behind a zero are
+text as well: `0123` keeps it. No tags, no merge keys, no key twice. In a slot a bare word is a field or a statement,
+`SYSTEM|code` a code, a text in quotes a literal. Keys in bold must be there.
 """
 EXPRESSIONS = (
     ("`a and b`, `a or b`, `not a`", "Unknown stays unknown, unless the other side decides."),

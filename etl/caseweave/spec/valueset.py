@@ -14,7 +14,7 @@ from caseweave.spec.blocks import Block, Key
 from caseweave.spec.faults import Faults
 from caseweave.spec.readers import Choice, CodeText, Labels, ListOf, MapOf, Word, Written
 from caseweave.spec.words import At
-from caseweave.spec.yamlfile import Map, Seq, canonical, parse_yaml, read_yaml
+from caseweave.spec.yamlfile import Map, Seq, canonical, parse_yaml, read_text, read_yaml
 from caseweave.values.types import Code, Coding, Missing, Value
 
 # http://hl7.org/fhir/R4/codesystem-data-absent-reason.html, all of it
@@ -208,11 +208,7 @@ COLUMN = re.compile(r"value|code|missing|aliases|label_[a-z]{2,3}")
 
 def _csv_tree(path: Path, file: str) -> Map:
     """A csv value set as the tree of a yaml one: value,code,missing,aliases,label_en,... (lists by ';')."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise At(file, 1).error(f"can't be read ({error})", "Save it as UTF-8 text.") from None
-    rows = csv.DictReader(StringIO(text))
+    rows = csv.DictReader(StringIO(read_text(path, file), newline=None))
     tree, values = Map(1), Map(1)
     for column in rows.fieldnames or ():
         if not COLUMN.fullmatch(column):

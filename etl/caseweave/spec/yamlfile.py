@@ -22,11 +22,21 @@ MAX_DEPTH = 40
 MAX_NODES = 400_000
 MAX_DIGITS = 30
 
-# YAML 1.2, section 10.3.2 (core schema): what a bare word means when it isn't text
+# YAML 1.2, section 10.3.2 (core schema): what a bare word means when it isn't text. One thing differs: digits behind
+# a zero, as 0123, are text. They are codes and ids, and would lose their zero.
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
+REAL = re.compile(r"[-+]?(\.[0-9]+|(?:0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+# what the parser says, as far as it goes, and the way out; the first that is in it
+WAYS_OUT = (
+    ("'\\t'", "Indent with spaces: YAML takes no tabs."),
+    ("block end", "Indent the line as its neighbours are: it stands deeper, or less deep, than those above it."),
+    ("cannot start any token", "Put the text in quotes: a bare one can't begin with that character."),
+    ("mapping values", "Put a text with a colon and a space in quotes, or indent the line as its neighbours are."),
+    ("", "Check quotes, colons and indentation around this line; inside { } a key with [ ] needs quotes."),
+)
 
 Scalar = str | int | float | bool | None
 
@@ -108,7 +118,7 @@ def scalar(text: str) -> Scalar:
     """What a bare word means in the YAML 1.2 core schema.
 
     >>> scalar("NO"), scalar("010"), scalar("2000-01-01"), scalar("~")
-    ('NO', 10, '2000-01-01', None)
+    ('NO', '010', '2000-01-01', None)
     """
     if text in NULLS:
         return None
@@ -249,7 +259,7 @@ def parse_yaml(text: str, file: str) -> Node:
             file,
             mark.line + 1 if mark else 1,
             f"not readable as YAML: {problem}",
-            way_out="Check quotes, colons and indentation around this line; inside { } a key with [ ] needs quotes.",
+            way_out=next(way_out for said, way_out in WAYS_OUT if said in problem),
         ) from None
     except YAMLError as error:
         raise MappingError(
@@ -273,6 +283,25 @@ def read_yaml(path: Path, file: str) -> tuple[Map, str]:
 
     Arguments: `path` to read; `file` is what errors call it. Raises MappingError.
     """
+    return _read(_bytes(path, file), file)
+
+
+@lru_cache(maxsize=512)
+def _read(raw: bytes, file: str) -> tuple[Map, str]:
+    """The same bytes are the same tree: nobody changes a tree, and the parser is slow (some 360 kB a second)."""
+    text = decoded(raw, file)
+    tree = parse_yaml(text, file)
+    if not isinstance(tree, Map):
+        raise MappingError(file, 1, "the top level isn't a mapping", way_out="Begin with a key and a colon.")
+    return tree, text
+
+
+def read_text(path: Path, file: str) -> str:
+    """A file as text, its lines ended alike; raises MappingError."""
+    return decoded(_bytes(path, file), file).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _bytes(path: Path, file: str) -> bytes:
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -280,21 +309,16 @@ def read_yaml(path: Path, file: str) -> tuple[Map, str]:
         raise MappingError(file, 1, f"can't be read ({error.strerror})", way_out="Check that it exists.") from None
     if len(raw) > MAX_BYTES:
         raise MappingError(file, 1, f"larger than {MAX_BYTES:,} bytes", way_out="Split it.")
-    return _read(raw, file)
+    return raw
 
 
-@lru_cache(maxsize=512)
-def _read(raw: bytes, file: str) -> tuple[Map, str]:
-    """The same bytes are the same tree: nobody changes a tree, and the parser is slow (some 360 kB a second)."""
+def decoded(raw: bytes, file: str) -> str:
+    """Bytes as text; raises MappingError with the line of what isn't UTF-8."""
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise MappingError(file, line, "not UTF-8 text", way_out="Save the file as UTF-8.") from None
-    tree = parse_yaml(text, file)
-    if not isinstance(tree, Map):
-        raise MappingError(file, 1, "the top level isn't a mapping", way_out="Begin with a key and a colon.")
-    return tree, text
 
 
 def canonical(node: Node) -> str:

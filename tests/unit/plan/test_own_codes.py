@@ -78,5 +78,5 @@ def test_a_wrong_file_is_told_with_its_line(own: Path, name: str, text: str, sai
 
 def test_a_file_that_is_no_text(own: Path) -> None:
     (own / "codes.csv").write_bytes(b"system,code\xff\n")
-    with pytest.raises(MappingError, match=r"lung/codes\.csv:1: can't be read"):
+    with pytest.raises(MappingError, match=r"lung/codes\.csv:1: not UTF-8 text"):
         load_study(own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caseweave.errors import MappingError
+from caseweave.spec.loader import load_study
 from caseweave.spec.yamlfile import MAX_BYTES, Map, Quoted, Real, Seq, canonical, parse_yaml, read_yaml, scalar
 
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("NO", "NO"), ("yes", "yes"), ("off", "off"), ("010", 10), ("0o17", 15), ("0x1F", 31), ("1_000", "1_000"),
+        ("NO", "NO"), ("yes", "yes"), ("off", "off"), ("010", "010"), ("0o17", 15), ("0x1F", 31), ("1_000", "1_000"),
         ("2000-01-01", "2000-01-01"), ("12:30", "12:30"), ("true", True), ("False", False), ("~", None), ("", None),
         ("null", None), ("4.30", 4.3), ("-5", -5), ("1e3", 1000.0), (".5", 0.5), ("1..3", "1..3"), ("1.0.0", "1.0.0"),
+        ("-007.5", "-007.5"), ("0", 0), ("0.5", 0.5), ("-10", -10),
         ("LNC|16112-5", "LNC|16112-5"), ("=", "="), (".inf", ".inf"), ("9" * 40, "9" * 40),
     ],
 )  # fmt: skip
@@ -139,3 +142,46 @@ def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
     else:
         return
     assert line >= 1
+
+
+def in_lung(lung: Path, name: str, raw: bytes) -> str:
+    (lung / name).write_bytes(raw)
+    with pytest.raises(MappingError) as caught:
+        load_study(lung)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("  sex:", "\tsex:", "diagnosis.yaml:5: .*no tabs"),
+        ("  sex:", "   sex:", "diagnosis.yaml:5: .*Indent the line as its neighbours"),
+        ("unit: ng/mL", "unit: %", "diagnosis.yaml:9: .*in quotes"),
+        ("sheet: Diagnosis", "sheet: Diagnosis: main", "diagnosis.yaml:1: .*colon and a space in quotes"),
+        ("f: GENDER|female", "f: 0123", "diagnosis.yaml:14: .*found '0123'"),
+    ],
+)
+def test_clumsy_yaml_is_told_with_the_way_out(lung: Path, old: str, new: str, told: str) -> None:
+    text = (lung / "diagnosis.yaml").read_text(encoding="utf-8")
+    assert re.search(told, in_lung(lung, "diagnosis.yaml", text.replace(old, new, 1).encode()))
+
+
+def test_a_csv_of_another_encoding_is_told_with_its_line(lung: Path) -> None:
+    (lung / "valuesets" / "sex.yaml").unlink()
+    said = in_lung(lung, "valuesets/sex.csv", "value,label_en\nf,F\u00e9male\n".encode("cp1252"))
+    assert "sex.csv:2: not UTF-8 text" in said
+
+
+def test_zeros_before_digits_are_kept_wherever_a_code_can_stand(lung: Path) -> None:
+    (lung / "valuesets" / "sex.yaml").write_text("values: {f: {aliases: [0123, 007]}, m: {}}\n", encoding="utf-8")
+    text = (lung / "study.yaml").read_text(encoding="utf-8")
+    (lung / "study.yaml").write_text(text.replace("[Diagnosis, Follow-up]", "[01, 02]"), encoding="utf-8")
+    study = load_study(lung)
+    assert study.valuesets["sex"].values["f"].aliases == ("0123", "007")
+    assert study.timepoints == ("01", "02")
+
+
+def test_keys_that_stand_twice_are_all_told() -> None:
+    with pytest.raises(MappingError) as caught:
+        parse_yaml("a: 1\nb: {c: 1, c: 2}\na: 2\n", "x.yaml")
+    assert [one.data["line"] for one in caught.value.each] == [2, 3]
