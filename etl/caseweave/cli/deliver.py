@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,19 +20,11 @@ SHOWN_CELLS = 4
 
 
 def deliver(
-    workspace: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The workspace of a run.")],
+    workspace: options.WorkspaceFolder,
     fhir: options.Fhir = None,
     fhir_format: options.FhirFormat = options.Format.JSON,
     bundle: options.Bundle = options.BundleKind.TRANSACTION,
-    omop: Annotated[
-        str | None,
-        typer.Option(
-            "--omop",
-            metavar="DSN",
-            show_default=False,
-            help="A PostgreSQL database with a CDM: it is brought to what DIR/omop.sqlite holds.",
-        ),
-    ] = None,
+    omop: options.OmopToo = None,
     omop_schema: options.OmopSchema = "public",
     vocabulary_schema: options.VocabularySchema = None,
     size: Annotated[int, typer.Option("--bundle-size", min=1, help="How many resources go together, at most.")] = 400,

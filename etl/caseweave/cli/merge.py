@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,7 @@ TYPED = "-"
 
 
 def merge(
-    workspace: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The workspace of a run.")],
+    workspace: options.WorkspaceFolder,
     old: Annotated[
         str,
         typer.Argument(metavar="OLD", show_default=False, help="The pseudonym that goes; - to type the id."),
@@ -38,15 +37,7 @@ def merge(
     fhir: options.Fhir = None,
     fhir_format: options.FhirFormat = options.Format.JSON,
     bundle: options.Bundle = options.BundleKind.TRANSACTION,
-    omop: Annotated[
-        str | None,
-        typer.Option(
-            "--omop",
-            metavar="DSN",
-            show_default=False,
-            help="A PostgreSQL database with a CDM to bring to what DIR/omop.sqlite holds then, as `deliver` does.",
-        ),
-    ] = None,
+    omop: options.OmopToo = None,
     omop_schema: options.OmopSchema = "public",
     vocabulary_schema: options.VocabularySchema = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take a merge back: the two as they were named then.")] = False,

@@ -11,6 +11,9 @@ import typer
 
 PASSWORD = "CASEWEAVE_WORKBOOK_PASSWORD"
 
+WorkspaceFolder: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="DIR", show_default=False, help="The workspace of a run.")
+]
 Sources: TypeAlias = Annotated[
     list[Path],
     typer.Argument(
@@ -134,6 +137,15 @@ Omop: TypeAlias = Annotated[
         help="A PostgreSQL database with a CDM, written instead of DIR/omop.sqlite, now and in later runs: "
         "postgresql://USER@HOST/DATABASE or service=NAME. The password comes from PGPASSWORD, .pgpass or the service "
         "file.",
+    ),
+]
+OmopToo: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--omop",
+        metavar="DSN",
+        show_default=False,
+        help="A PostgreSQL database with a CDM: it is brought to what DIR/omop.sqlite holds.",
     ),
 ]
 OmopSchema: TypeAlias = Annotated[str, typer.Option("--omop-schema", metavar="SCHEMA", help="The schema of the CDM.")]

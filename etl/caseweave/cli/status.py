@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from caseweave.cli import options
 
@@ -14,7 +11,7 @@ CHANGES = {"new": "loaded", "unchanged": "unchanged", "changed": "changed", "ret
 
 
 def status(
-    workspace: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The workspace of a run.")],
+    workspace: options.WorkspaceFolder,
     as_json: options.AsJson = False,
 ) -> None:
     """Say what a workspace holds and what its last run did."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def trace(
-    workspace: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The workspace of a run.")],
+    workspace: options.WorkspaceFolder,
     ref: Annotated[
         str,
         typer.Argument(metavar="REF", show_default=False, help="Observation/<id>, measurement:12, or Diagnosis!B7."),
