@@ -93,8 +93,10 @@ def test_secrets_in_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert SECRET not in str(error.value)
     path.chmod(0o600)
     assert Credentials.of(environment, FAR).values["TOKEN"] == SECRET
-    with pytest.raises(UsageError, match="can't be read"):
-        Credentials.of({"CASEWEAVE_FHIR_TOKEN_FILE": str(tmp_path / "none")}, FAR)
+    # nothing there, and the folder that Docker mounts instead of a file that isn't there
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(UsageError, match="can't be read"):
+            Credentials.of({"CASEWEAVE_FHIR_TOKEN_FILE": str(path)}, FAR)
 
 
 @dataclass
@@ -190,6 +192,22 @@ def test_a_refused_token_is_renewed_once(site: Site) -> None:
             client.get("metadata")
         assert "token-" not in str(error.value)
     assert site.asked[3:] == ["token-2", "token-3"]
+
+
+def test_a_token_that_is_renewed_in_its_file_is_read_again(site: Site, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n", encoding="ascii")
+    token.chmod(0o600)
+    with client_of(site, TOKEN_FILE=str(token)) as client:
+        client.get("metadata")
+        site.refuse.add("first")
+        token.write_text("second\n", encoding="ascii")
+        client.get("metadata")
+        assert site.asked == ["first", "first", "second"]
+        site.refuse.add("second")
+        with pytest.raises(TargetError, match="401"):
+            client.get("metadata")
+    assert site.asked[3:] == ["second"]
 
 
 def test_many_threads_renew_a_token_together(site: Site) -> None:

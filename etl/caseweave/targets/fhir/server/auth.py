@@ -5,6 +5,7 @@ Secrets come from the environment or from files of their owner alone, never from
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -82,22 +83,29 @@ class Credentials:
         if self.kind == "basic":
             return httpx.BasicAuth(values["USER"], values["PASSWORD"])
         if self.kind == "bearer":
-            return Bearer(values["TOKEN"])
+            return Bearer(values["TOKEN"], values.get("TOKEN_FILE", ""))
         if self.kind == "oauth2":
             return OAuth2(TokenSource(self.server.url, values, self.verify()))
         return None
 
 
 class Bearer(httpx.Auth):
-    """A token that was given from outside."""
+    """A token that was given from outside; whoever keeps it in a file may renew it there meanwhile."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, token: str, file: str = "") -> None:
+        self._token, self._file = token, file
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign a request."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        yield request
+        """Sign a request, and again after a 401 where the file holds another token."""
+        token = self._token
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code == 401 and self._file:
+            with contextlib.suppress(UsageError):  # then the 401 stands, and is told
+                self._token = read_secret(Path(self._file))
+            if self._token != token:
+                request.headers["Authorization"] = f"Bearer {self._token}"
+                yield request
 
 
 class OAuth2(httpx.Auth):
