@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -113,15 +114,37 @@ def test_what_is_built_and_mounted_is_there(compose: dict[str, Any]) -> None:
         assert set(service.get("depends_on", {})) <= set(compose["services"])
 
 
-def test_docker_understands_it() -> None:
-    docker = shutil.which("docker")
-    there = docker and not subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode
-    if not there:
-        pytest.skip("no docker compose here")
-    command = [str(docker), "compose", "-f", str(COMPOSE), "config", "--quiet"]
-    environment = {**os.environ, "POSTGRES_PASSWORD": "only to look"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def compose_client() -> list[str]:
+    """What understands compose files here: docker's plugin, or the program alone; its first version doesn't."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]):
+            done = subprocess.run([*command, "version"], capture_output=True, text=True, check=False)
+            if done.returncode == 0 and "version 1." not in done.stdout:
+                return command
+    pytest.skip("no docker compose here")
+
+
+def test_docker_understands_it(tmp_path: Path) -> None:
+    client = compose_client()
+    password = tmp_path / "env"
+    password.write_text("POSTGRES_PASSWORD=only-to-look\n", encoding="ascii")
+    command = [*client, "--env-file", str(password), "-f", str(COMPOSE), "config", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    assert services["etl"]["environment"]["PGPASSWORD"] == "only-to-look"
+    assert services["fhir"]["ports"][0]["host_ip"] == "127.0.0.1"
+
+
+def test_docker_says_which_password_is_missing(tmp_path: Path) -> None:
+    client = compose_client()
+    nothing = tmp_path / "env"
+    nothing.touch()
+    environment = {name: value for name, value in os.environ.items() if name != "POSTGRES_PASSWORD"}
+    command = [*client, "--env-file", str(nothing), "-f", str(COMPOSE), "config", "--quiet"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "set a password for PostgreSQL" in done.stderr
 
 
 def pins(name: str) -> dict[str, str]:
@@ -204,6 +227,13 @@ class Watched:
     def healthy(self) -> bool:
         done = subprocess.run(["sh", str(WATCH), "health"], env=environment_of(self.folder), check=False)
         return done.returncode == 0
+
+    def comes_to_be(self, *, healthy: bool, seconds: float = 20) -> bool:
+        """Whether the health check says so before the time is over."""
+        end = time.monotonic() + seconds
+        while self.healthy() != healthy and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.healthy() == healthy
 
 
 STUB = """#!/bin/sh
@@ -309,6 +339,14 @@ def test_a_file_that_cant_be_read_keeps_no_other_waiting(watched: Watched) -> No
     assert watched.until(5) == [*wanted, wanted[0]]
     time.sleep(0.5)
     assert watched.healthy()
+
+
+def test_a_folder_that_isnt_there_is_no_empty_one(watched: Watched) -> None:
+    assert watched.healthy()
+    watched.drop.rename(watched.folder / "elsewhere")
+    assert watched.comes_to_be(healthy=False)
+    (watched.folder / "elsewhere").rename(watched.drop)
+    assert watched.comes_to_be(healthy=True)
 
 
 def test_a_restart_loads_nothing_twice_and_what_it_cut_off_again(watched: Watched) -> None:
