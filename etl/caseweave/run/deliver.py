@@ -164,7 +164,10 @@ class _Job:
         types = sorted({name.partition("-")[0] for name in self.ledger.kinds().values()})
         readable = [name for name in types if capability.searches(name)]
         try:
-            look = (verify or not known) and holds_some(reader, self.study, readable, client.patience())
+            look = (verify or not known) and bool(readable)
+            if look:
+                reader.learn(readable[0], client.patience())
+                look = holds_some(reader, self.study, readable, client.patience())
             with self.transaction():
                 self.ledger.create()
                 self.remember({})

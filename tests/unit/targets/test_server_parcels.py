@@ -71,7 +71,7 @@ def test_pack_keeps_patients_whole() -> None:
     parcels = [
         Parcel(str(n), (MAIN,), tuple(put(f"Basic/{n}-{i}") for i in range(size))) for n, size in enumerate(sizes)
     ]
-    found = [[len(one.changes) for one in bundle] for bundle in pack(parcels, 6)]
+    found = [[len(one.changes) for one in bundle] for bundle in pack(parcels, lambda: 6)]
     assert found == [[3, 3], [3], [9], [1]]
 
 

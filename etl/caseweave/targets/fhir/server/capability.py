@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from caseweave.errors import TargetError
 from caseweave.targets.fhir.server.answers import Node, many, one
 from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
-from caseweave.targets.fhir.server.retry import Patience
 from caseweave.targets.fhir.server.settings import FORMATS, Server
 
 # R4B equals R4 for the resources that are sent
 RELEASES = ("4.0.", "4.3.")
-# a server that doesn't answer at all is said to be away soon: nothing has begun
+# a server that doesn't answer at all is said to be away soon: nothing has begun; one that is busy may take its time
 FIRST_CONTACT = 60.0
 PROCESS_MESSAGE = "process-message"
 EMPTY_BATCH = {
@@ -43,6 +42,10 @@ class Capability:
         """Whether a type can be searched."""
         return "search-type" in self.types.get(type_, ())
 
+    def reads(self, type_: str) -> bool:
+        """Whether a resource can be read by its id."""
+        return "read" in self.types.get(type_, ())
+
 
 def read(client: Client) -> Capability:
     """Read a server's capability statement.
@@ -50,7 +53,7 @@ def read(client: Client) -> Capability:
     Raises TargetError where there is none, or the server can't be reached.
     """
     try:
-        node = client.get("metadata", Patience(min(client.server.give_up, FIRST_CONTACT), client.stop))
+        node = client.get("metadata", silence=FIRST_CONTACT)
     except Unreachable as error:
         raise TargetError(
             f"The FHIR server can't be reached: {error}.",
@@ -118,7 +121,8 @@ def _missing(found: Capability, server: Server, put: list[str], deleted: list[st
         return missing
     # who does transactions does batches, whether it says so or not
     needed = {"transaction"} if server.bundle == "transaction" else {"transaction", "batch"}
-    if not found.system & needed:
+    # who lists nothing that it does as a whole may do it all the same, and says so when it is asked
+    if found.system and not found.system & needed:
         missing.append(f"it takes no {server.bundle} bundles")
     if found.types:
         missing += [f"it has no {name}" for name in {*put, *deleted} - found.types.keys()]

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import gzip
+import math
+import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import httpx
 
 from caseweave.errors import TargetError
-from caseweave.targets.fhir.server.answers import Issue, Node, issues, parse
+from caseweave.targets.fhir.server.answers import Issue, Node, errors, issues, parse
 from caseweave.targets.fhir.server.auth import Credentials, not_allowed
 from caseweave.targets.fhir.server.retry import TRANSIENT, Patience, retry_after
 from caseweave.targets.fhir.server.settings import Server
 from caseweave.targets.fhir.server.transport import TimedTransport
 
 REJECTED = frozenset({400, 409, 412, 422})
+# of a place or a resource that isn't there: with an outcome a server speaks of what was asked, else of the address
+NOT_THERE = frozenset({404, 405, 410, 501})
+GONE = frozenset({404, 410})
+TOO_LARGE = frozenset({413, 414, 431})
+MOVED = frozenset({301, 307, 308})
 MAX_ANSWER = 256 << 20
 LONGEST_CONNECT = 30.0
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 # a fault inside the server may be luck or may come from what was sent: it is tried so often before that is looked for
 MOST_FAULTS = 3
+# servers that say 400 for too many entries say so in words of their own: both have to fit
+TOO_MANY = re.compile(r"too many|more \D{0,40}than allowed|exceed|limit|maximum", re.IGNORECASE)
+OF_A_BUNDLE = re.compile(r"\b(bundle|batch|transaction|entries|entities|operations)\b", re.IGNORECASE)
 
 
 class Unreachable(Exception):
@@ -31,7 +41,14 @@ class Unreachable(Exception):
 
 
 class TooLarge(Exception):
-    """413: a smaller bundle may pass."""
+    """Less of it may pass.
+
+    Arguments: `status` and `issues` of the server's answer.
+    """
+
+    def __init__(self, status: int = 413, found: tuple[Issue, ...] = ()) -> None:
+        super().__init__(status, found)
+        self.status, self.issues = status, found
 
 
 class Rejected(Exception):
@@ -70,7 +87,8 @@ class Client:
     >>> with Client(Server("http://localhost:8080/fhir"), Credentials.of({}, server)) as client:  # doctest: +SKIP
     ...     client.get("metadata")
 
-    Arguments: `stop`, when set, ends all waiting.
+    Arguments: `stop`, when set, ends all waiting; what the server was found to want: `zipped` bodies, a `slash` behind
+    its base address, searches `by_get`.
     """
 
     server: Server
@@ -78,6 +96,8 @@ class Client:
     stop: threading.Event = field(default_factory=threading.Event)
     counters: Counters = field(default_factory=Counters)
     zipped: bool = False
+    slash: str = ""
+    by_get: bool = False
 
     def __post_init__(self) -> None:
         server = self.server
@@ -101,22 +121,37 @@ class Client:
         """The time for one piece of work."""
         return Patience(self.server.give_up, self.stop)
 
-    def get(self, path: str, patience: Patience | None = None) -> Node:
-        """Read something; `path` is below the server's address, or a whole address of it."""
-        return self.exchange("GET", path, patience=patience or self.patience())
+    def get(self, path: str, patience: Patience | None = None, silence: float = math.inf) -> Node:
+        """Read something; `path` is below the server's address, or a whole address of it.
+
+        Arguments: `silence`, how many seconds a server may not answer at all.
+        """
+        return self.exchange("GET", path, patience=patience, silence=silence)
+
+    def read(self, ref: str, patience: Patience) -> Node | None:
+        """A resource by its type and id, None where there is none."""
+        try:
+            return self.get(ref, patience)
+        except Rejected as refusal:
+            if refusal.status not in GONE:
+                raise
+        except TargetError as error:
+            if error.data.get("status") not in GONE:
+                raise
+        return None
 
     def search(self, type_: str, parameters: Mapping[str, str], patience: Patience, *, pages: bool = False) -> Node:
-        """Search by POST, so that the address stays short.
+        """Search by POST, so that the address stays short, or by GET at servers that take no form.
 
         Arguments: `pages`, whether more than a page may be found; what fits on one needn't be kept by the server. What
         it found a moment ago it mustn't say again: HAPI does for a minute.
         """
-        body = urlencode(parameters, safe=",").encode()
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Cache-Control": "no-cache" if pages else "no-store",
-        }
-        return self.exchange("POST", f"{type_}/_search", body, patience, headers)
+        words = urlencode(parameters, safe=",")
+        headers = {"Cache-Control": "no-cache" if pages else "no-store"}
+        if self.by_get:
+            return self.exchange("GET", f"{type_}?{words}", None, patience, headers)
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return self.exchange("POST", f"{type_}/_search", words.encode(), patience, headers)
 
     def post(self, path: str, body: bytes, patience: Patience) -> Node:
         """Send a resource, and return what is answered."""
@@ -129,22 +164,24 @@ class Client:
         body: bytes | None = None,
         patience: Patience | None = None,
         headers: Mapping[str, str] | None = None,
+        silence: float = math.inf,
     ) -> Node:
         """One request and its answer, tried again while there is time.
 
-        Raises Rejected, TooLarge, Unreachable; TargetError where no other request would fare better.
+        Arguments: `silence`, how many seconds a server may not answer at all. Raises Rejected, TooLarge, Unreachable;
+        TargetError where no other request would fare better.
         """
         patience = patience or self.patience()
-        faults = 0
+        faults, moved = 0, False
         while True:
-            problem, asked = "", 0.0
+            problem, asked, within = "", 0.0, math.inf
             zipped = self.zipped and body is not None and headers is None
             try:
                 answer = self._once(method, path, body, patience, headers, zipped)
             except httpx.TransportError as error:
                 if UNTRUSTED in str(error):
                     raise _untrusted() from None
-                problem = type(error).__name__
+                problem, within = type(error).__name__, silence
             else:
                 if 200 <= answer.status < 300:
                     try:
@@ -154,17 +191,20 @@ class Client:
                 elif answer.status in TRANSIENT:
                     problem = f"status {answer.status}"
                     asked = retry_after(answer.headers.get("retry-after"), time.time())
-                elif answer.status >= 500 and faults + 1 < MOST_FAULTS:
+                elif answer.status >= 500 and answer.status not in NOT_THERE and faults + 1 < MOST_FAULTS:
                     faults += 1
                     problem = f"status {answer.status}"
                 elif answer.status == 415 and zipped:
                     self.zipped = False
                     continue
+                elif answer.status in MOVED and not moved and self._moved_by_a_slash(path, answer):
+                    self.slash, moved = "/", True
+                    continue
                 else:
                     raise _final(answer)
             with self._lock:
                 self.counters.retries += 1
-            if not patience.pause(asked):
+            if not patience.pause(asked, within):
                 raise Unreachable(f"{problem}, after {patience.attempts} attempts")
 
     def _once(
@@ -184,7 +224,7 @@ class Client:
             if zipped:
                 body = gzip.compress(body, 1)
                 extra["Content-Encoding"] = "gzip"
-        url = path if path.startswith(self.server.url) else f"{self.server.url}/{path}".rstrip("/")
+        url = path if path.startswith(self.server.url) else self._address(path)
         with self._lock:
             self.counters.requests += 1
             self.counters.sent += len(body or b"")
@@ -201,6 +241,22 @@ class Client:
                     raise httpx.ReadError("the answer is too long")
             return Answer(response.status_code, response.headers, b"".join(parts))
 
+    def _address(self, path: str) -> str:
+        return f"{self.server.url}/{path}" if path else f"{self.server.url}{self.slash}"
+
+    def _moved_by_a_slash(self, path: str, answer: Answer) -> bool:
+        """Whether the server only wants its own base address with a slash at the end."""
+        there = urljoin(self.server.url, answer.headers.get("location", ""))
+        return not path and there == f"{self.server.url}/"
+
+
+def _of_size(found: tuple[Issue, ...]) -> bool:
+    """Whether a refusal is about how much came together, not about what it was."""
+    return any(
+        issue.code == "too-costly" or (TOO_MANY.search(issue.text) and OF_A_BUNDLE.search(issue.text))
+        for issue in errors(found)
+    )
+
 
 def _untrusted() -> TargetError:
     return TargetError(
@@ -215,9 +271,9 @@ def _final(answer: Answer) -> Exception:
         told = issues(parse(answer.body))
     except ValueError:
         told = ()
-    if answer.status == 413:
-        return TooLarge()
-    if answer.status in REJECTED or answer.status >= 500:
+    if answer.status in TOO_LARGE or (answer.status in REJECTED and _of_size(told)):
+        return TooLarge(answer.status, told)
+    if answer.status in REJECTED or answer.status >= 500 or (answer.status in NOT_THERE and told):
         return Rejected(answer.status, told)
     if answer.status in (401, 403):
         return not_allowed(answer.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,6 +17,8 @@ from caseweave.targets.fhir.server.send import Outcome, Refused, Sender
 
 # so many resources are read back together: each type among them costs the server a search
 CONFIRM = 5000
+# ... or what came in so many seconds: a slow server's progress isn't lost either
+CONFIRM_SECONDS = 60.0
 # so many pieces of work in a row that came to nothing: the server is down, or refuses everything
 MOST_WAITING = 2
 MOST_REFUSED = 25
@@ -69,7 +72,8 @@ class Loader:
     >>> Loader(client, reader, lines, intend, settle, refuse).load(parcels)  # doctest: +SKIP
 
     Arguments: `intend` writes to the ledger what is about to be sent, `settle` what is confirmed, whole or not at all;
-    `refuse` is told at once what the server won't have; with a `judge` every resource is validated before it is sent.
+    `refuse` is told at once what the server won't have; with a `judge` every resource is validated before it is sent;
+    `now`, the seconds of a clock.
     """
 
     client: Client
@@ -80,8 +84,10 @@ class Loader:
     refuse: Callable[[Refused], None]
     judge: Judge | None = None
     report: Report = field(default_factory=Report)
+    now: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        self.since = self.now()
         self.sender = Sender(self.client, self.line)
         self.unconfirmed = Outcome()
         self.tried: set[str] = set()
@@ -121,8 +127,7 @@ class Loader:
         return self.report
 
     def _work(self, parcels: Iterator[Parcel], alone: Sequence[Parcel]) -> Iterator[list[Parcel]]:
-        size = 1 if self.client.server.bundle == "message" else self.client.server.size
-        yield from pack(parcels, size)
+        yield from pack(parcels, lambda: 1 if self.client.server.bundle == "message" else self.sender.size)
         for parcel in alone:
             yield [parcel]
 
@@ -148,7 +153,9 @@ class Loader:
         return Done("unread", Outcome(parcels), why="the delivery was stopped")
 
     def _enough(self) -> bool:
-        return sum(len(parcel.changes) for parcel in self.unconfirmed.stored) >= CONFIRM
+        stored = self.unconfirmed.stored
+        late = bool(stored) and self.now() - self.since >= CONFIRM_SECONDS
+        return late or sum(len(parcel.changes) for parcel in stored) >= CONFIRM
 
     def _confirmation(self, pool: ThreadPoolExecutor) -> set[Future[Done]]:
         if not self.unconfirmed.stored:
@@ -200,6 +207,8 @@ class Loader:
         else:
             self.in_vain += bool(outcome.waiting)
             self.refused_in_a_row += len({one.subject for one in outcome.refused})
+        if not self.unconfirmed.stored:
+            self.since = self.now()
         self.unconfirmed.add(Outcome(outcome.stored, outcome.versions, outcome.created, outcome.kept))
         if self.in_vain >= MOST_WAITING or self.refused_in_a_row >= MOST_REFUSED:
             self.client.stop.set()

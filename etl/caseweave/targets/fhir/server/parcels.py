@@ -48,12 +48,15 @@ class Parcel:
         return Parcel(self.subject, tuple(one for one in self.units if one in wanted), kept)
 
 
-def pack(parcels: Iterable[Parcel], size: int) -> Iterator[list[Parcel]]:
-    """Put parcels together until a bundle is full; a parcel that is too large for one comes alone."""
+def pack(parcels: Iterable[Parcel], size: Callable[[], int]) -> Iterator[list[Parcel]]:
+    """Put parcels together until a bundle is full; a parcel that is too large for one comes alone.
+
+    Arguments: `size` is asked each time: a server may be found to take less.
+    """
     together: list[Parcel] = []
     filled = 0
     for parcel in parcels:
-        if together and filled + len(parcel.changes) > size:
+        if together and filled + len(parcel.changes) > size():
             yield together
             together, filled = [], 0
         together.append(parcel)

@@ -37,7 +37,7 @@ class Rebuilt:
 
 def holds_some(reader: Reader, study: str, types: Iterable[str], patience: Patience) -> bool:
     """Whether a server holds anything of a study."""
-    return any(reader.count(name, {"_tag": f"{STUDY_TAG}|{study}"}, patience) for name in types)
+    return any(reader.finds(name, {"_tag": f"{STUDY_TAG}|{study}"}, patience) for name in types)
 
 
 def rebuild(

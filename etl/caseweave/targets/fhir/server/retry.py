@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import math
 import random
 import threading
 import time
@@ -53,14 +54,16 @@ class Patience:
         """How many seconds remain."""
         return self.end - time.monotonic()
 
-    def pause(self, asked: float = 0.0) -> bool:
+    def pause(self, asked: float = 0.0, within: float = math.inf) -> bool:
         """Wait before another attempt; False where there is no time for it, without waiting.
 
-        Arguments: `asked`, how long the server wants to be left alone.
+        Arguments: `asked`, how long the server wants to be left alone; `within`, after how many of the seconds it ends
+        sooner.
         """
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self.attempts)
         self.attempts += 1
         wait = max(asked, random.uniform(longest / 2, longest))
-        if wait >= self.left or self.stop.is_set():
+        left = min(self.left, within - (self.seconds - self.left))
+        if wait >= left or self.stop.is_set():
             return False
         return not self.stop.wait(wait)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from caseweave.errors import TargetError
 from caseweave.targets.fhir.server.answers import EntryAnswer, Issue, Node, entries, issues, many, one
 from caseweave.targets.fhir.server.bundles import assemble, message
 from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
-from caseweave.targets.fhir.server.parcels import Change, Lines, Parcel, UnitName, levels, ordered, unit_groups
+from caseweave.targets.fhir.server.parcels import Change, Lines, Parcel, UnitName, levels, ordered, pack, unit_groups
 from caseweave.targets.fhir.server.retry import TRANSIENT, Patience
 
 DONE = frozenset({200, 201, 202, 204})
 GONE = frozenset({404, 410})
-CONFLICT = 409
+CREATED, CONFLICT = 201, 409
 PATIENT = "Patient"
-TOO_LARGE = Rejected(413, (Issue("error", "too-long", "A single resource is larger than the server allows."),))
+NO_PLACE = frozenset({404, 405, 501})
+# a refusal in words: no resource is made by PUT, or none with such an id
+OF_IDS = re.compile(r"client.assigned|only assign ids|(update.as.create|create.as.update)", re.IGNORECASE)
+A_LOT = (Issue("error", "too-long", "A single resource is larger than the server allows."),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +69,23 @@ class Outcome:
         self.waiting += other.waiting
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sender:
     """Sends parcels; safe for many threads.
 
     >>> Sender(client, line).send([parcel]).stored == [parcel]  # doctest: +SKIP
     True
 
-    Arguments: `line` gives the JSON of a resource by its reference.
+    Arguments: `line` gives the JSON of a resource by its reference; `size`, how many resources the server takes
+    at once, as far as it is known.
     """
 
     client: Client
     line: Lines
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        self.size = self.size or self.client.server.size
 
     def send(self, parcels: Sequence[Parcel]) -> Outcome:
         """Bring patients to the server; what becomes of each is told, nothing is raised but TargetError."""
@@ -86,33 +96,36 @@ class Sender:
     def _send(self, parcels: list[Parcel], patience: Patience, done: Outcome) -> None:
         changes = [one for parcel in parcels for one in parcel.changes]
         try:
-            if len(parcels) == 1 and len(changes) > self.client.server.size:
-                self._in_pieces(changes, self.client.server.size, patience, done)
+            if len(parcels) == 1 and len(changes) > self.size:
+                self._in_pieces(changes, self.size, patience, done)
             else:
                 self._exchange(changes, patience, done)
         except Unreachable as problem:
             done.waiting += [(parcel, str(problem)) for parcel in parcels]
-        except TooLarge:
+        except TooLarge as refusal:
+            # the bundles that follow needn't find it out again
+            self.size = max(1, min(self.size, len(changes) // 2))
             if len(parcels) > 1:
-                self._halves(parcels, patience, done)
+                smaller = pack(parcels, lambda: self.size) if len(changes) > 1 else [[one] for one in parcels]
+                self._each(smaller, patience, done)
             else:
-                self._apart(parcels[0], TOO_LARGE, patience, done)
+                self._apart(parcels[0], refusal, patience, done)
         except Rejected as refusal:
             if len(parcels) > 1:
-                self._halves(parcels, patience, done)
+                middle = len(parcels) // 2
+                self._each([parcels[:middle], parcels[middle:]], patience, done)
             else:
                 self._apart(parcels[0], refusal, patience, done)
         else:
             done.stored += parcels
 
-    def _halves(self, parcels: list[Parcel], patience: Patience, done: Outcome) -> None:
-        # what passes proves that the server is well: the other half has the full time again
-        middle = len(parcels) // 2
-        for half in (parcels[:middle], parcels[middle:]):
+    def _each(self, parts: Iterable[list[Parcel]], patience: Patience, done: Outcome) -> None:
+        # what passes proves that the server is well: the others have the full time again
+        for part in parts:
             if done.waiting:
-                done.waiting += [(parcel, done.waiting[-1][1]) for parcel in half]
+                done.waiting += [(parcel, done.waiting[-1][1]) for parcel in part]
             else:
-                self._send(half, Patience(patience.seconds, patience.stop), done)
+                self._send(part, Patience(patience.seconds, patience.stop), done)
 
     def _shrinking(self, changes: Sequence[Change], patience: Patience, done: Outcome) -> None:
         """Changes that are too large together: halves, quarters, down to single resources, in an order that holds."""
@@ -121,9 +134,9 @@ class Sender:
             try:
                 self._in_pieces(changes, size, patience, done)
                 return
-            except TooLarge:
+            except TooLarge as refusal:
                 if size == 1:
-                    raise TOO_LARGE from None
+                    raise Rejected(refusal.status, refusal.issues or A_LOT) from None
                 size = (size + 1) // 2
 
     def _in_pieces(self, changes: Sequence[Change], size: int, patience: Patience, done: Outcome) -> None:
@@ -131,11 +144,11 @@ class Sender:
         for start in range(0, len(sorted_), size):
             self._exchange(sorted_[start : start + size], patience, done)
 
-    def _apart(self, parcel: Parcel, refusal: Rejected, patience: Patience, done: Outcome) -> None:
+    def _apart(self, parcel: Parcel, refusal: Rejected | TooLarge, patience: Patience, done: Outcome) -> None:
         """One patient was refused: sheet by sheet, so that only those are held back that must be."""
         groups = unit_groups(parcel, self.line)
         # what is too large gets smaller; two writers at once conflict, which passes by itself
-        again = refusal is TOO_LARGE or (refusal.status == CONFLICT and patience.pause())
+        again = isinstance(refusal, TooLarge) or (refusal.status == CONFLICT and patience.pause())
         if len(groups) == 1 and not again:
             done.refused.append(Refused(parcel.subject, parcel.units, refusal.status, refusal.issues, parcel.changes))
             return
@@ -168,27 +181,42 @@ class Sender:
         patients = [one for one in changes if one.delete and one.type == PATIENT]
         rest = [one for one in changes if not (one.delete and one.type == PATIENT)]
         for together in [rest] if kind == "transaction" else levels(rest, self.line):
-            if together:
+            try:
                 self._until_told(together, patience, done)
+            except Rejected as refusal:
+                deleted = [one for one in together if one.delete]
+                if any(OF_IDS.search(issue.text) for issue in refusal.issues):
+                    raise _hopeless(refusal.status) from None
+                if refusal.status not in NO_PLACE | GONE:
+                    raise
+                if not deleted:
+                    raise _hopeless(refusal.status) from None
+                # one of them is gone already, and the server doesn't say which
+                self._exchange([one for one in together if not one.delete], patience, done)
+                for one in ordered(deleted, self.line):
+                    self._take_out(one, patience, done)
         for patient in patients:
             self._take_out(patient, patience, done)
 
-    def _take_out(self, patient: Change, patience: Patience, done: Outcome) -> None:
-        """Delete a Patient when all else is gone; one to whom another study's facts belong stays.
+    def _take_out(self, change: Change, patience: Patience, done: Outcome) -> None:
+        """Delete alone: a Patient when all else is gone; one to whom another study's facts belong stays.
 
-        It goes alone: together with the facts, HAPI doesn't look whether others refer to it.
+        Together with the facts, HAPI doesn't look whether others refer to it.
         """
         try:
-            self._until_told([patient], patience, done)
+            self._until_told([change], patience, done)
         except Rejected as refusal:
-            if refusal.status != CONFLICT:
+            if refusal.status in GONE:
+                return
+            if refusal.status != CONFLICT or change.type != PATIENT:
                 raise
-            done.kept.add(patient.ref)
+            done.kept.add(change.ref)
 
     def _until_told(self, changes: Sequence[Change], patience: Patience, done: Outcome) -> None:
         todo = list(changes)
-        while True:
+        while todo:
             answer = self.client.post("", assemble(self.client.server, todo, self.line), patience)
+            require_our_ids(answer, todo)
             told = tell(answer, todo)
             untold, final = [], []
             for change in todo:
@@ -197,16 +225,14 @@ class Sender:
                     untold.append(change)
                 elif entry.status in DONE or (change.delete and entry.status in GONE):
                     done.versions[change.ref] = entry.version
-                    if entry.status == 201:
+                    if entry.status == CREATED:
                         done.created.add(change.ref)
                 else:
                     final.append((change, entry))
             if final:
                 raise Rejected(final[0][1].status, _say_which(final))
-            if not untold:
-                return
             todo = untold
-            if not patience.pause():
+            if todo and not patience.pause():
                 raise Unreachable("the answer doesn't say what became of each resource")
 
     def _message(self, changes: Sequence[Change], patience: Patience) -> None:
@@ -237,6 +263,33 @@ def tell(answer: Node, changes: Sequence[Change]) -> dict[str, EntryAnswer]:
         if not entry.ref and change.ref not in by_ref:
             by_ref[change.ref] = entry
     return by_ref
+
+
+def require_our_ids(answer: Node, changes: Sequence[Change]) -> None:
+    """Raise TargetError where a server made resources under ids of its own: each repetition would make more of them."""
+    found = list(entries(answer)) if answer["resourceType"] == "Bundle" else []
+    ours = {change.ref for change in changes}
+    for change, entry in zip(changes, found, strict=False):
+        if entry.status == CREATED and entry.ref not in ours and entry.ref.startswith(f"{change.type}/"):
+            raise TargetError(
+                f"The FHIR server stores resources under ids of its own: {change.type} of ours as {entry.ref}.",
+                way_out="Let it take the ids of clients (update as create), delete what it made, then run "
+                "`caseweave deliver`.",
+            )
+
+
+def _hopeless(status: int) -> TargetError:
+    if status == 501:
+        return TargetError(
+            "The FHIR server answers 501: it doesn't do what it was sent.",
+            way_out="Try --bundle batch, or change the server.",
+            status=status,
+        )
+    return TargetError(
+        f"The FHIR server answers {status} to resources that it doesn't hold yet: it makes none under ids of clients.",
+        way_out="Let it take them (update as create), then run `caseweave deliver`.",
+        status=status,
+    )
 
 
 def _say_which(final: Sequence[tuple[Change, EntryAnswer]]) -> tuple[Issue, ...]:
