@@ -40,6 +40,29 @@ def best_header(sheet: Sheet, grid: Grid) -> tuple[int, int]:
     return best
 
 
+def headers_again(sheet: Sheet, grid: Grid, body: int, columns: Mapping[str, int]) -> tuple[list[int], int]:
+    """Lines below the first that are headers too: those that repeat it, and where another table begins, if one does.
+
+    A page break or a copied block brings the same headers once more; a second table has its own, so that what stands
+    under them would be read as something else.
+    """
+    subject = sheet.subject_field
+    mine = {normal(name) for name in names_of(sheet.fields[subject])}
+    spelt = grid.columns[columns[subject]].distinct
+    heads = [code for code, one in enumerate(spelt) if one is not None and normal(str(one)) in mine]
+    if not heads or sheet.header_rows != 1:
+        return [], grid.height
+    known = {column: {normal(one) for one in names_of(sheet.fields[name])} for name, column in columns.items()}
+    again: list[int] = []
+    for row in (np.flatnonzero(np.isin(codes_of(grid, columns[subject])[body:], heads)) + body).tolist():
+        there = {column: grid.cell(row, column) for column in range(grid.width)}
+        strange = [c for c, one in there.items() if one is not None and normal(str(one)) not in known.get(c, ())]
+        if strange:
+            return again, row
+        again.append(row)
+    return again, grid.height
+
+
 def codes_of(grid: Grid, column: int) -> np.ndarray:
     """The codes of one column, row by row."""
     return np.frombuffer(grid.columns[column].codes, dtype=np.uint32).astype(np.int32)

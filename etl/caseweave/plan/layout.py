@@ -19,6 +19,7 @@ from caseweave.plan.headers import (
     columns_of,
     header_address,
     header_text,
+    headers_again,
 )
 from caseweave.plan.headers import names_of as names_of
 from caseweave.plan.queries import is_queries
@@ -175,7 +176,8 @@ def _read_part(
         )
         layout.findings.extend(_missing_column(one, where, key=True) for one in keys)
         return None
-    rows = _in_line(layout, where, grid, body, _data_rows(layout, where, grid, body, columns[subject]))
+    skip = _headers_below(layout, where, sheet, grid, body, columns)
+    rows = _in_line(layout, where, grid, body, _data_rows(layout, where, grid, body, columns[subject], skip))
     for header, column in unknown:
         cells = int(np.count_nonzero(codes_of(grid, column)[rows]))
         layout.rejected["unknown-column"] += cells
@@ -270,12 +272,44 @@ def _looks(where: Mapping[str, str], grid: Grid, rows: set[int], columns: set[in
     ]
 
 
-def _data_rows(layout: Layout, where: Mapping[str, str], grid: Grid, body: int, subject: int) -> np.ndarray:
-    """The rows that hold a patient; what else stands there is told."""
+def _counts(grid: Grid) -> np.ndarray:
+    """How many cells of each row hold something."""
     counts = np.zeros(grid.height, dtype=np.int32)
     for column in range(grid.width):
         counts += codes_of(grid, column) != 0
-    has_id: Mask = codes_of(grid, subject) != 0
+    return counts
+
+
+def _headers_below(
+    layout: Layout, where: Mapping[str, str], sheet: Sheet, grid: Grid, body: int, columns: Mapping[str, int]
+) -> np.ndarray:
+    """Which rows are no data, since they are headers once more or stand under those of another table; each is told."""
+    again, end = headers_again(sheet, grid, body, columns)
+    skip = np.arange(grid.height) >= end
+    subject = columns[sheet.subject_field]
+    if end < grid.height:
+        layout.rejected["second-table"] += int(_counts(grid)[end:].sum())
+        message = "Another table begins here, with other columns; nothing from this line on was read."
+        suggestion = "Put it on a sheet of its own, or its rows into the table above."
+        layout.findings.append(
+            Finding("second-table", "error", message, cell=grid.address(end, subject), suggestion=suggestion, **where)
+        )
+    for row in again:
+        skip[row] = True
+        layout.ignored["headers repeated"] += int(_counts(grid)[row])
+        message = "The headers stand here once more; the line was left out."
+        layout.findings.append(
+            Finding("repeated-headers", "message", message, cell=grid.address(row, subject), **where)
+        )
+    return skip
+
+
+def _data_rows(
+    layout: Layout, where: Mapping[str, str], grid: Grid, body: int, subject: int, skip: np.ndarray
+) -> np.ndarray:
+    """The rows that hold a patient; what else stands there is told, but for those to `skip`."""
+    counts = np.where(skip, 0, _counts(grid))
+    has_id: Mask = (codes_of(grid, subject) != 0) & ~skip
     has_id[:body] = False
     last = int(np.flatnonzero(has_id)[-1]) if has_id.any() else body - 1
     for row in np.flatnonzero((counts > 0) & ~has_id).tolist():

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 
+from caseweave.spec.phrases import languages, phrases
 from caseweave.values.grid import Grid
 
 QUERIES = "Queries"
 QUERY_COLUMNS = ("id", "sheet", "cell", "patient", "rule", "found", "expected", "message", "status", "Answer")
-# what the columns are called, per language; a sheet is understood in any
-QUERY_HEADS = {
-    "en": QUERY_COLUMNS,
-    "es": ("id", "hoja", "celda", "paciente", "regla", "valor", "se espera", "mensaje", "estado", "Respuesta"),
-}
 # people may sort, widen and add columns, and put a title above; without these it is no such sheet
 _NEEDED = frozenset(("id", "rule", "status", "Answer"))
 _SEARCH_ROWS = 5
-_NAME = re.compile(rf"{QUERIES}(?: \(Caseweave\d*\))?", re.IGNORECASE)
+_NAME = re.compile(rf"{QUERIES}(?: \((?:Caseweave)?\d*\))?", re.IGNORECASE)
+_ID = re.compile(r"'?[a-z2-7]{16}(?:-\d+)?")
 
 
 def is_queries(grid: Grid) -> bool:
-    """Whether a tab is the sheet of queries, which holds no data of the study."""
-    return bool(_NAME.fullmatch(grid.name.strip())) and _header(grid) is not None
+    """Whether a tab is the sheet of queries, which holds no data of the study; the ids tell one that was renamed."""
+    found = _header(grid)
+    if found is None or _NAME.fullmatch(grid.name.strip()):
+        return found is not None
+    row, columns = found
+    return any(_ID.fullmatch(str(grid.cell(n, columns["id"]))) for n in range(row + 1, grid.height))
 
 
 def answers_in(grid: Grid) -> dict[str, str]:
@@ -30,11 +31,13 @@ def answers_in(grid: Grid) -> dict[str, str]:
     if found is None:
         return {}
     row, columns = found
-    answers = {}
+    answers: dict[str, str] = {}
     for n in range(row + 1, grid.height):
         name, answer = (grid.cell(n, columns[one]) for one in ("id", "Answer"))
         if name is not None:
-            answers[_text(name).lstrip("'")] = "" if answer is None else _text(answer)
+            said = "" if answer is None else _text(answer)
+            key = _text(name).lstrip("'")
+            answers[key] = said or answers.get(key, "")  # a row that was copied may have the answer in either
     return answers
 
 
@@ -47,9 +50,9 @@ def _text(raw: object) -> str:
 def _header(grid: Grid) -> tuple[int, dict[str, int]] | None:
     for row in range(min(grid.height, _SEARCH_ROWS)):
         there = {str(grid.cell(row, c)).strip().casefold(): c for c in range(grid.width)}
-        for heads in QUERY_HEADS.values():
-            pairs = zip(QUERY_COLUMNS, heads, strict=True)
-            columns = {name: there[head.casefold()] for name, head in pairs if head.casefold() in there}
+        for language in languages():  # what the columns are called in any
+            heads = {name: phrases("queries")[name].get(language, name).casefold() for name in QUERY_COLUMNS}
+            columns = {name: there[head] for name, head in heads.items() if head in there}
             if columns.keys() >= _NEEDED:
                 return row, columns
     return None

@@ -82,6 +82,27 @@ def likely_id(text: str, pattern: str) -> str:
     return next((one for one in (tidy, digits, tidy.upper(), digits.upper()) if re.fullmatch(pattern, one)), "")
 
 
+_PIECE = re.compile(r"(\\d|\[[^\]\\]+\]|[A-Za-z0-9_ -])(?:\{(\d+)(?:,\d*)?\}|[+?])?")
+
+
+def id_like(pattern: str) -> str:
+    """An id of the form that a simple pattern asks for, to be shown; "" for a pattern that isn't simple.
+
+    >>> id_like(r"[A-Z]{2}-\\d{5}"), id_like(r"HCC_\\d{3}"), id_like("(a|b)")
+    ('AA-12345', 'HCC_123', '')
+    """
+    shown, place, digit = "", 0, 0
+    while place < len(pattern):
+        piece = _PIECE.match(pattern, place)
+        if piece is None:
+            return ""
+        for _ in range(int(piece[2] or 1)):
+            digit = digit % 9 + 1 if piece[1] in (r"\d", "[0-9]") else digit
+            shown += str(digit) if piece[1] in (r"\d", "[0-9]") else piece[1].lstrip("[")[0]
+        place = piece.end()
+    return shown if re.fullmatch(pattern, shown) else ""
+
+
 def nearest_name(text: str, names: Iterable[str]) -> str:
     """The header or tab name that comes closest; "" where none does.
 

@@ -63,7 +63,7 @@ def hand_back(
 def write_annotated(workspace: Workspace, conversion: Conversion, asked: Asked, language: str) -> None:
     """Write into private/ the annotated workbook of each source that has queries."""
     names = _names(asked.sources)
-    voices = voices_of(asked.sources, conversion.rules, language)
+    voices = voices_of(asked.sources, conversion.study, conversion.rules, language)
     for source in asked.sources:
         stem = file_stem(source.path)
         mine = [one for one in asked.records.values() if one.file == stem]
@@ -149,9 +149,9 @@ def _said(one: Finding, voice: Voice) -> str:
     speech = voice.speech
     lines = [voice.message(one)]
     if one.expected:
-        lines.append(speech("expected", expected=speech.expected(one.expected)))
+        lines.append(speech("expected", expected=voice.expected(one)))
     if one.suggestion:
-        lines.append(speech("perhaps", suggestion=speech.expected(one.suggestion)))
+        lines.append(speech("perhaps", suggestion=voice.suggestion(one)))
     return f"{speech.severity(one.severity)} {one.rule}. {' '.join(lines)}"
 
 

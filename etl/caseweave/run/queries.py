@@ -91,8 +91,10 @@ def ask(
     `make` raises.
     """
     known = read_queries(workspace)
-    given = {name: text for one in sources for grid in one.grids if is_queries(grid) for name, text in
-             answers_in(grid).items()}  # fmt: skip
+    given: dict[str, str] = {}
+    for grid in (grid for one in sources for grid in one.grids if is_queries(grid)):
+        for name, text in answers_in(grid).items():  # of two copies of the sheet only one may have the answer
+            given[name] = text or given.get(name, "")
     conversion = make(sources)
     judged = _judge_all(conversion, sources, known, given, language)
     entries = {(one.source, one.tab, one.cell): one.answer for one in judged if one.decision == "entered"}
@@ -110,7 +112,8 @@ def ask(
     for name, one in known.items():
         if name not in records:
             gone = spoken(one) and one.status != CLOSED
-            records[name] = replace(one, status=CLOSED, decision="corrected") if gone else one
+            said = given.get(name) or one.answer  # who corrects the cell may say why, too
+            records[name] = replace(one, status=CLOSED, decision="corrected", answer=said) if gone else one
     return conversion, Asked(records, sources, entries)
 
 
@@ -142,7 +145,7 @@ def _judge_all(
     language: str,
 ) -> list[Record]:
     by_alias = {one.alias: one for one in sources}
-    voices = voices_of(sources, conversion.rules, language)
+    voices = voices_of(sources, conversion.study, conversion.rules, language)
     patients = _typed_ids(conversion)
     return [
         _judge(
@@ -178,7 +181,7 @@ def _judge(
         id=name, file=file_stem(source.path) if source else "", source=one.source, tab=tab or one.sheet,
         sheet=one.sheet, cell=one.cell if in_sheet else "", field=one.field, subject=one.subject,
         patient=patient, rule=one.rule, severity=one.severity,
-        found=one.found or held, expected=speech.expected(one.expected), message=said, answer=answer, held=held,
+        found=one.found or held, expected=voice.expected(one), message=said, answer=answer, held=held,
     )  # fmt: skip
     if answer and old != held:  # it was given to another value
         return replace(record, answer="", status=UPDATED)

@@ -39,12 +39,14 @@ ORDER = {"error": 0, "warning": 1, "message": 2}
 def finding_id(key: ProjectKey, finding: Finding, row: str = "") -> str:
     """An id that stays the same while the problem does: of patient, sheet, field and rule, never of source or cell.
 
-    A finding that names no patient is told apart by its cell, one of several rows of a patient by `row`, its key.
+    A finding that names no patient is told apart by its cell, a column or sheet by what it is called, since others may
+    be put in front of it; one of several rows of a patient by `row`, its key.
     """
     import hashlib
 
-    who = finding.subject or finding.cell
-    said = "\x1f".join((finding.sheet, finding.field, who, finding.rule, *([row] if row else []))).encode()
+    who = finding.subject or (finding.found if not finding.field else "") or finding.cell
+    sheet = "" if finding.rule == "unknown-sheet" else finding.sheet
+    said = "\x1f".join((sheet, finding.field, who, finding.rule, *([row] if row else []))).encode()
     digest = hashlib.blake2b(said, key=key.subkey("finding"), digest_size=10).digest()
     return base64.b32encode(digest).decode("ascii").lower()
 

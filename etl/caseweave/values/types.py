@@ -136,6 +136,9 @@ class CellError:
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Digits:

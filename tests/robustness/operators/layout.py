@@ -227,11 +227,7 @@ OPERATORS: tuple[Operator, ...] = group(
         change=rearranged(
             lambda rows: [*rows[:2], ["Patient ID *", "Tumour number *", "Date of diagnosis *"], *rows[2:]], first=4
         ),
-        says=(
-            Said("not-an-id", "error", "diagnosis!A6"),
-            Said("not-a-number", "error", "diagnosis!B6"),
-            Said("not-a-date", "error", "diagnosis!C6"),
-        ),
+        says=(Said("repeated-headers", "message", "diagnosis!A6"),),
         moved=True,
     ),
     Operator(

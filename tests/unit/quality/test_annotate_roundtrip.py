@@ -14,7 +14,8 @@ from lxml import etree
 from tests.services.office import Convert, Type
 from tests.unit.quality.planted import PLANTED, cell_of, planted_form
 
-from caseweave.plan.queries import QUERY_HEADS
+from caseweave.plan.queries import QUERY_COLUMNS
+from caseweave.quality.speech import Speech
 from caseweave.run.check import check
 from caseweave.run.pipeline import Options, Outcome, run
 from caseweave.run.queries import read_queries
@@ -34,7 +35,7 @@ def annotated(tmp_path: Path, name: str = "site-a.annotated.xlsx") -> Path:
 
 
 def queries(path: Path) -> dict[str, dict[str, Any]]:
-    page = openpyxl.load_workbook(path)["Queries"]
+    page = next(one for one in openpyxl.load_workbook(path) if one["A1"].value == "id")  # whatever the site calls it
     names = [cell.value for cell in page[1]]
     rows = [dict(zip(names, [cell.value for cell in row], strict=True)) for row in page.iter_rows(min_row=2)]
     return {row["id"]: row for row in rows}
@@ -118,6 +119,48 @@ def test_answered_in_libreoffice_and_sent_in_again(tmp_path: Path, form: Path, t
     assert third["warning"] == second["warning"] and third["error"] == second["error"] + 2
 
 
+@pytest.mark.parametrize("to", ["ods", "xlsx"])
+def test_a_site_that_rearranges_its_workbook_keeps_its_queries(
+    tmp_path: Path, form: Path, soffice: Convert, to: str
+) -> None:
+    """Queries sorted and renamed, columns put in front, patients sorted, a cell both corrected and answered, the file
+    saved by LibreOffice: what wasn't touched keeps its id and state, twice over."""
+    book = openpyxl.load_workbook(form)
+    book["Demographics"].cell(3, 36).value = "Seen by"
+    book["Demographics"].cell(4, 36).value = "M"
+    book.save(form)
+    checked(tmp_path, form)
+    before = queries(annotated(tmp_path))
+    book = openpyxl.load_workbook(annotated(tmp_path))
+    side, birth, height = (_query_of(before, book, PLANTED[n]) for n in (6, 4, 0))
+    cell_of(book, STUDY, "demographics", PLANTED[0][1], "height").value = 164
+    page = book["Queries"]
+    rows = [[cell.value for cell in row] for row in page.iter_rows(min_row=2)]
+    said = {side: "we look it up", birth: "UNK", height: "typed a digit too much"}
+    rows = sorted(([*row[:-1], said.get(str(row[0]))] for row in rows), key=lambda row: str(row[7]), reverse=True)
+    for number, row in enumerate(rows, 2):
+        for column, value in enumerate(row, 1):
+            page.cell(number, column).value = value
+    page.title = "Preguntas de MG"
+    people = book["Demographics"]
+    people.protection.sheet = False
+    for column in range(1, people.max_column + 1):
+        one, other = people.cell(4, column), people.cell(6, column)
+        one.value, other.value = other.value, one.value
+    people.insert_cols(3)
+    book.save(tmp_path / "site-a.xlsx")
+    back = soffice(tmp_path / "site-a.xlsx", to)
+
+    for _ in range(2):
+        checked(tmp_path, back)
+        after = queries(annotated(tmp_path))
+        assert before.keys() == after.keys()
+        assert {name: row["status"] for name, row in after.items()} == {
+            name: {side: "Resolution Proposed", birth: "Closed", height: "Closed"}.get(name, "New") for name in before
+        }
+        assert after[height]["Answer"] == "typed a digit too much"
+
+
 def unchanged(before: Path, after: Path) -> None:
     """Marks and queries are all that is new: parts that aren't touched are the same byte for byte, and of the sheets
     everything but cells and drawings of comments; names, styles and tabs that were there are there."""
@@ -193,7 +236,7 @@ def test_a_spanish_form_is_answered_in_spanish(tmp_path: Path, type_in_office: T
     checked(tmp_path, form)
     made = annotated(tmp_path, "centro.annotated.xlsx")
     asked = openpyxl.load_workbook(made)["Queries"]
-    assert [cell.value for cell in asked[1]] == list(QUERY_HEADS["es"])
+    assert [cell.value for cell in asked[1]] == Speech("es").heads(QUERY_COLUMNS)
     rows = {row[2].value: row for row in asked.iter_rows(min_row=2)}
     first, second = rows[f"{letter}4"], rows[f"{letter}5"]
     assert (

@@ -306,3 +306,25 @@ def test_words_of_a_column() -> None:
     dose = BREAST.sheet("treatment").fields["rt_dose"]
     assert "INT" not in validation(dose, "A4", "", "")["formula1"]
     assert ">=" not in validation(dose, "A4", "", "")["formula1"]
+
+
+def test_the_instructions_show_all_of_a_text(example: Path) -> None:
+    """LibreOffice opens a line as high as the file says: one of two lines' text would lie over the next."""
+    page = openpyxl.load_workbook(example)["Instructions"]
+    long = [cell for row in page.iter_rows() for cell in row if cell.column == 3 and len(str(cell.value or "")) > 90]
+    assert long and all((page.row_dimensions[cell.row].height or 0) >= 30 for cell in long)
+
+
+def test_a_form_can_be_read_on_paper(example: Path) -> None:
+    """Ninety columns on the width of one sheet of paper are dust; the ids stand on each of several."""
+    page = openpyxl.load_workbook(example)["Treatment"]
+    wide = sum(one.width for one in page.column_dimensions.values())
+    assert wide / page.page_setup.fitToWidth < 250 and page.page_setup.pageOrder == "overThenDown"
+    assert page.print_title_cols.replace("$", "").startswith("A:") and page.print_title_rows.replace("$", "") == "3:3"
+
+
+def test_a_language_that_nobody_speaks_is_refused(tmp_path: Path) -> None:
+    """English under the name of French would be handed to people who asked for French."""
+    with pytest.raises(UsageError, match="no texts in 'fr'") as refused:
+        write_template(load_study("breast"), tmp_path / "form.xlsx", "fr")
+    assert "CASEWEAVE_LANGUAGES" in refused.value.way_out and not (tmp_path / "form.xlsx").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from caseweave.plan.queries import QUERY_COLUMNS, QUERY_HEADS
+from caseweave.plan.queries import QUERY_COLUMNS
 from caseweave.quality.annotate.marks import CLOSED, COLOURS, Query, cell_text
 from caseweave.quality.annotate.parts import MAIN
 from caseweave.quality.annotate.styles import Styles
@@ -28,7 +28,7 @@ def query_sheet(queries: Sequence[Query], tabs: Mapping[str, bool], styles: Styl
     answer = styles.plain(colour="FFFFFBE6", quoted=False)
     link = {one: styles.plain(font="link", colour=colour) for one, colour in COLOURS.items()}
     done = styles.plain(font="link")
-    heads = QUERY_HEADS.get(speech.language, QUERY_COLUMNS)
+    heads = speech.heads(QUERY_COLUMNS)
     title, about = quoteattr(speech("answer_title")), quoteattr(speech("answer_help"))
     rows = [_row(0, [(name, head) for name in heads])]
     links = []

@@ -61,9 +61,12 @@ class SheetShares:
     unused: int
 
 
+Place = tuple[str, str, str, str, Severity]
+
+
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A patient and what is to be done: `places` gives rule, sheet, cell, field and severity of each finding.
+    """A patient and what is to be done: `places` gives what is said, sheet, cell, field and severity of each finding.
 
     Arguments: `rows` is how many rows there are in each sheet; the field of a place goes by its label.
     """
@@ -75,7 +78,7 @@ class Patient:
     messages: int
     required: Share
     rows: tuple[int, ...]
-    places: tuple[tuple[str, str, str, str, Severity], ...]
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ class Measures:
     Arguments: `patients` come worst first; `cases` are the least complete, `fields_asked` the required fields that some
     of them leave blank; `spread`, how many patients have so many tenths of their required cells filled; `unmapped`
     gives sheet, field, number of different values and of cells; `timepoints` gives, per sheet, how many patients have
-    0, 1, 2, 3 or more rows; `inclusion` is None where the study has no criteria.
+    0, 1, 2, 3 or more rows; `nobody`, the findings that no patient is known for; `inclusion` is None where the
+    study has no criteria.
     """
 
     study: str
@@ -113,7 +117,7 @@ class Measures:
     spread: tuple[int, ...]
     rules: tuple[RuleCount, ...]
     severities: Mapping[str, int]
-    nobody: int
+    nobody: tuple[Place, ...]
     charts: tuple[Chart, ...]
     unmapped: tuple[tuple[str, str, int, int], ...]
     timepoints: tuple[tuple[str, tuple[int, ...]], ...]
@@ -133,7 +137,7 @@ def measure(
     it; `rules` of the study, which say what their findings mean and who belongs to it.
     """
     size = len(applied.subjects.names)
-    labels = _Labels(study, speech)
+    labels = _Labels(study, speech, {rule.id: rule.messages for rule in rules})
     names, site_of = _sites(applied.subjects.sites)
     sheets, asked, rows = [], [], []
     for key, facts in applied.sheets.items():
@@ -160,7 +164,7 @@ def measure(
         spread=tuple(np.bincount(np.array(tenths, dtype=np.int64), minlength=11).tolist()),
         rules=tuple(_rules(applied.findings, speech, rules)),
         severities={one: sum(f.severity == one for f in applied.findings) for one in SEVERITIES},
-        nobody=sum(not one.subject and one.severity != "message" for one in applied.findings),
+        nobody=_places((one for one in applied.findings if not one.subject and one.severity != "message"), labels),
         charts=tuple(charts(study, applied.sheets, speech)),
         unmapped=tuple(_unmapped(applied.findings, labels)),
         timepoints=tuple(
@@ -173,10 +177,14 @@ def measure(
 
 @dataclass(frozen=True)
 class _Labels:
-    """How people call sheets and fields."""
+    """How people call sheets and fields, and what findings tell them: `messages` of the study's own rules."""
 
     study: Study
     speech: Speech
+    messages: Mapping[str, Texts]
+
+    def message(self, one: Finding) -> str:
+        return self.speech.message(one, self.messages)
 
     def sheet(self, key: str) -> str:
         found = self.study.sheet(key) if key in self.study.sheet_keys else None
@@ -254,15 +262,19 @@ def _patients(
     found = []
     for number, name in enumerate(applied.subjects.names):
         counts = Counter(one.severity for one in told.get(name, ()))
-        mine = sorted(told.get(name, ()), key=lambda one: (SEVERITIES.index(one.severity), one.sheet))
-        places = tuple(
-            (one.rule, labels.sheet(one.sheet), one.cell, labels.field(one.sheet, one.field), one.severity)
-            for one in mine
-        )
+        places = _places(told.get(name, ()), labels)
         there = tuple(int(one[number]) for one in rows)
         severities = (counts["error"], counts["warning"], counts["message"])
         found.append(Patient(name, sites[number], *severities, shares[number], there, places))
     return sorted(found, key=lambda one: (-one.errors, -one.warnings, one.required.percent or 0, one.pseudonym))
+
+
+def _places(findings: Iterable[Finding], labels: _Labels) -> tuple[Place, ...]:
+    """Where to look and why, errors first."""
+    return tuple(
+        (labels.message(one), labels.sheet(one.sheet), one.cell, labels.field(one.sheet, one.field), one.severity)
+        for one in sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), one.sheet))
+    )
 
 
 def _rules(findings: Iterable[Finding], speech: Speech, rules: Sequence[Rule]) -> list[RuleCount]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from caseweave.quality.report.measure import Measures, Patient
 from caseweave.quality.report.pieces import bar, heat, histogram, soft, strip, strip_heads, swatch, table, tag, text
 from caseweave.quality.speech import Speech, number
@@ -14,23 +16,39 @@ ROWS = (("rows_0", "b-bad"), ("rows_1", "b-1"), ("rows_2", "b-2"), ("rows_3", "b
 def patients_first(measures: Measures, speech: Speech) -> str:
     """The patients that need work, worst first."""
     work = [one for one in measures.patients if one.errors or one.warnings]
-    nobody = speech("nobody", findings=speech.counted(measures.nobody, "finding")) if measures.nobody else ""
+    nobody = _nobody(measures, speech)
     head = f"<h2>{speech('patients_first')}</h2>"
     if not work:
-        return f"{head}<p>{speech('none')}</p>{soft(nobody)}"
+        return f"{head}<p>{speech('none')}</p>{nobody}"
     heads = [(speech("patient"), ""), (speech("site"), ""), (speech("errors"), "n"), (speech("warnings"), "n"),
              (speech("required"), "n"), (speech("where"), "")]  # fmt: skip
     rest = len(work) - SHOWN_PATIENTS
     more = speech("patients_more", patients=number(rest)) if rest > 0 else ""
-    shown = table(heads, [_patient(one, speech) for one in work[:SHOWN_PATIENTS]])
-    return f"{head}{shown}{soft(more)}{soft(nobody)}"
+    shown = table(heads, [_patient(one, speech) for one in work[:SHOWN_PATIENTS]], "first")
+    return f"{head}{shown}{soft(more)}{nobody}"
+
+
+def _nobody(measures: Measures, speech: Speech) -> str:
+    """What no patient is known for: a row without id is lost as a whole, and nobody's line tells it."""
+    if not measures.nobody:
+        return ""
+    title = speech("nobody", findings=speech.counted(len(measures.nobody), "finding"))
+    rows = [
+        f"<td>{text(f'{sheet} {cell}')}</td><td>{tag(severity, speech.severity(severity))}</td>"
+        f"<td>{text(f'{field}: {said}' if field else said)}</td>"
+        for said, sheet, cell, field, severity in measures.nobody[:SHOWN_PATIENTS]
+    ]
+    rest = len(measures.nobody) - len(rows)
+    more = f"{speech('and_more', count=number(rest))}: findings.csv." if rest > 0 else ""
+    heads = [(speech("where"), ""), (speech("severity"), ""), (speech("says"), "")]
+    return f"<h3>{title}</h3>{table(heads, rows)}{soft(more)}"
 
 
 def _patient(one: Patient, speech: Speech) -> str:
     told = [place for place in one.places if place[4] != "message"]
     shown = [
-        tag(severity, f"{sheet} {cell or '?'} · {field}: {rule}" if field else f"{sheet} {cell} · {rule}")
-        for rule, sheet, cell, field, severity in told[:SHOWN_PLACES]
+        tag(severity, f"{sheet} {cell or '?'} · {field}: {said}" if field else f"{sheet} {cell} · {said}")
+        for said, sheet, cell, field, severity in told[:SHOWN_PLACES]
     ]
     if len(told) > SHOWN_PLACES:
         shown.append(f'<span class="soft small">{speech("and_more", count=number(len(told) - SHOWN_PLACES))}</span>')
@@ -85,22 +103,28 @@ def by_case(measures: Measures, speech: Speech) -> str:
     head = f"<h2>{speech('by_case')}</h2>{soft(speech('by_case_all'))}{spread}"
     if not measures.cases:
         return head
-    heads = "".join(f'<th class="h">{text(sheet.title)}</th>' for sheet in measures.sheets)
+    heads = "".join(f'<th scope="col" class="h">{text(sheet.title)}</th>' for sheet in measures.sheets)
     top = (
-        f"<th>{speech('patient')}</th><th>{speech('site')}</th>{heads}"
-        f'<th class="turned">{strip_heads(measures.fields_asked)}</th>'
+        f'<th scope="col">{speech("patient")}</th><th scope="col">{speech("site")}</th>{heads}'
+        f'<th scope="col" class="turned">{strip_heads(measures.fields_asked)}</th>'
     )
     rows = "\n".join(
         f'<tr><td class="mono">{text(one.pseudonym)}</td><td>{text(one.site)}</td>'
-        f"{''.join(heat(share) for share in one.sheets)}<td>{strip(one.states)}</td></tr>"
+        f"{''.join(heat(share) for share in one.sheets)}"
+        f"<td>{strip(one.states, _blank(one.states, measures, speech))}</td></tr>"
         for one in measures.cases
     )
     key = " ".join(swatch(f"s-{one}", speech(f"state_{one}")) for one in ("blank", "filled", "not-asked"))
     # no thead: where a table is broken over pages, Chromium prints the drawings in it empty
     inner = f"<tbody><tr>{top}</tr>{rows}</tbody>"
-    grid = f'<div class="scroll"><table class="heat cases">{inner}</table></div>'
+    grid = f'<div class="scroll" tabindex="0"><table class="heat cases">{inner}</table></div>'
     said = speech("by_case_worst", count=number(len(measures.cases)))
     return f"{head}<h3>{said}</h3>{soft(key)}{grid}"
+
+
+def _blank(states: Sequence[str], measures: Measures, speech: Speech) -> str:
+    blank = [label for label, state in zip(measures.fields_asked, states, strict=True) if state == "blank"]
+    return f"{speech('state_blank')}: {', '.join(blank)}"
 
 
 def timepoints(measures: Measures, speech: Speech) -> str:

@@ -49,10 +49,10 @@ def heat(share: Share, required: bool = True) -> str:
 
 def table(heads: Sequence[tuple[str, str]], rows: Iterable[str], kind: str = "") -> str:
     """A table: heads with the class of their column, rows as ready cells."""
-    top = "".join(f'<th class="{css}">{text(said)}</th>' for said, css in heads)
+    top = "".join(f'<th scope="col" class="{css}">{text(said)}</th>' for said, css in heads)
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
     inner = f"<thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody>"
-    return f'<div class="scroll"><table class="{kind}">{inner}</table></div>'
+    return f'<div class="scroll" tabindex="0"><table class="{kind}">{inner}</table></div>'
 
 
 def bar(parts: Sequence[tuple[int, str]], height: int = 14) -> str:
@@ -96,8 +96,11 @@ def histogram(steps: Sequence[tuple[str, int]]) -> str:
     return f'<svg class="steps" viewBox="0 0 {WIDE} {HIGH + FOOT}">{"".join(made)}</svg>'
 
 
-def strip(states: Sequence[str], size: int = 13) -> str:
-    """A row of small squares, one for each field, its class the state; one path for each state keeps the page small."""
+def strip(states: Sequence[str], said: str, size: int = 13) -> str:
+    """A row of small squares, one for each field, its class the state; one path for each state keeps the page small.
+
+    Arguments: `said` is the same in words, for who can't see or tell the colours.
+    """
     made = []
     for state in dict.fromkeys(states):
         steps = "".join(
@@ -105,8 +108,10 @@ def strip(states: Sequence[str], size: int = 13) -> str:
         )
         made.append(f'<path class="s-{state}" d="{steps}"/>')
     width = max(len(states), 1) * size
+    size_of = f'viewBox="0 0 {width} {size}" style="width:{width}px;height:{size}px"'
     return (
-        f'<svg class="strip" viewBox="0 0 {width} {size}" style="width:{width}px;height:{size}px">{"".join(made)}</svg>'
+        f'<svg class="strip" role="img" aria-label="{text(said)}" {size_of}>'
+        f"<title>{text(said)}</title>{''.join(made)}</svg>"
     )
 
 

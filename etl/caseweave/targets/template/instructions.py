@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HOW = ("how_1", "how_2", "how_3", "how_4", "how_5", "how_6")
 WIDTHS = (46, 46, 80, 22)
+LINE = 15
 
 
 def write_instructions(
@@ -43,6 +44,9 @@ def write_instructions(
             cell.alignment = Alignment(wrap_text=len(texts) > 1, vertical="top")
             if back:
                 cell.fill = PatternFill("solid", fgColor=back)
+        if len(texts) > 1:  # LibreOffice doesn't find the height of wrapped text on opening
+            lines = max(-(-len(text) // (width - 4)) for text, width in zip(texts, WIDTHS, strict=False))
+            page.row_dimensions[row].height = LINE * max(lines, 1)
         row += 1
 
     def head(key: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
 TITLE_ROW, HINT_ROW, HEADER_ROW = 1, 2, 3
+PAGE_WIDTH = 150  # characters that can be read side by side on a sheet of paper laid on its side
 ROWS = 1000
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 Row = Mapping[str, Any]
@@ -146,9 +147,14 @@ class Tab:
         )
         page.sheet_view.zoomScale = 100
         page.page_setup.orientation = "landscape"
+        # on paper: as many pages beside each other as it takes to be read, each with the patients' ids
+        total = sum(width(self.sheet.fields[name], self.language) for name in self.place.letters)
+        page.page_setup.fitToWidth = max(1, round(total / PAGE_WIDTH))
         page.page_setup.fitToHeight = 0
+        page.page_setup.pageOrder = "overThenDown"
         page.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
         page.print_title_rows = f"{HEADER_ROW}:{HEADER_ROW}"
+        page.print_title_cols = f"A:{list(self.place.letters.values())[pinned - 1]}"
 
 
 def side(field: Field) -> str:

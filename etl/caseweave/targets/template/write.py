@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from caseweave.errors import UsageError
 from caseweave.spec.models import Study
+from caseweave.spec.phrases import OWN, languages
 from caseweave.targets.template.checks import Check, Marks, sheet_name
 from caseweave.targets.template.example import Rows, example_of
 from caseweave.targets.template.instructions import write_instructions
@@ -35,10 +37,17 @@ def write_template(
     >>> write_template(load_study("breast"), Path("breast.xlsx"), "es", example=True)  # doctest: +SKIP
 
     Arguments: `language` of labels, where the study has it; `example` fills in the study's example patients, or rows by
-    sheet; `rules` of coherence become conditional formats. Raises UsageError for an example that isn't there.
+    sheet; `rules` of coherence become conditional formats. Raises UsageError for an example that isn't there, or a
+    language that neither we nor the study have.
     """
     from openpyxl import Workbook
 
+    spoken = sorted({*languages(), *study.title})
+    if language not in spoken:
+        raise UsageError(
+            f"The form has no texts in {language!r}.",
+            way_out=f"Choose one of {', '.join(spoken)}, or add a file of that language and name its folder in {OWN}.",
+        )
     rules = list(rules)
     rows: Rows = example_of(study) if example is True else example or {}
     book = Workbook()
