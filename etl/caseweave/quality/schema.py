@@ -34,8 +34,14 @@ the key for it.
 """
 READING = """\
 *Undecided* is a row of which it can't be told whether it keeps the rule: a cell is blank, a date is known to the
-month only, a number is "<5". Where the column says finding, that is one: what must hold must be seen to hold. So
-guard `expr` by `when: ... is present` where a blank is no fault. In the other kinds nothing is said of it.
+month only, a number is "<5". A CHECK in SQL and a range check in ODM let such a row pass, and so do all kinds but
+`coherence` and `required`. `coherence` doesn't: it also says what must be there (a cause of death, so the status is
+dead; a comorbidity, so one of these is ticked), and a blank breaks that. Where a blank is no fault, say so:
+
+- by a kind that lets it pass: `range`, `order`, `table`;
+- in `when`, which also keeps the row out of the list of `--all-checks`: `when: stage is present and grade is present`;
+- in `expr`, one operand at a time: `not (status is present and status in ("progression", "recurrence"))`. Without
+  `status is present` that is unknown, not true, where `status` is blank.
 
 *Judged*: each row by itself; rows together, which names no cell where none is to blame; or the patient, which is a
 verdict (included, excluded, undecided) in the report, and no finding. In Python:
