@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 import caseweave
 from caseweave.cli.commands import COMMANDS
+from caseweave.cli.show import harmless
 from caseweave.errors import CaseweaveError
 
 EXIT_FAULT = 70  # EX_SOFTWARE: a fault of ours; 0 to 4 have meanings of their own
@@ -123,7 +124,7 @@ def describe_fault(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(harmless(text), err=True)
 
 
 def prepare_streams(*streams: Any) -> None:

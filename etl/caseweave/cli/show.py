@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
 
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 WIDTH = 96
 LABEL = 11
 TIED = "\u00a0"  # between a name and its count, which stay on one line
@@ -87,14 +89,23 @@ def command(*words: object) -> str:
     return shlex.join(str(one) for one in words)
 
 
+def harmless(text: str) -> str:
+    """A text without what a terminal would obey: names of files and words of servers can hold escape sequences.
+
+    >>> harmless("a\x1b[2Jb\n")
+    'a\\u001b[2Jb\n'
+    """
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def say(text: str) -> None:
     """Print to standard output."""
-    typer.echo(text)
+    typer.echo(harmless(text))
 
 
 def note(text: str) -> None:
     """Print to standard error: what isn't part of the answer."""
-    typer.echo(f"caseweave: {text}", err=True)
+    typer.echo(harmless(f"caseweave: {text}"), err=True)
 
 
 def say_json(content: Any) -> None:

@@ -42,7 +42,7 @@ def describe_status(found: Mapping[str, Any]) -> str:
     ]
     if last is None:
         return "\n".join([*lines, "", "No run has ended here yet."])
-    sources = [[one["alias"], number(one["rows"]), one["sha256"][:16]] for one in last["sources"]]
+    sources = [[one["alias"], number(one["rows"]), one["digest"][:16]] for one in last["sources"]]
     findings = ", ".join(count(last["findings"][one], one) for one in SEVERITIES)
     targets = [
         [name.upper(), *(number(change[one]) for one in CHANGES), number(sum(last[name].values()))]
@@ -56,7 +56,7 @@ def describe_status(found: Mapping[str, Any]) -> str:
             "",
             table([f"run {last['run']}", *CHANGES.values(), "holds now"], targets),
             "",
-            table(["source", "rows", "sha256"], sources),
+            table(["source", "rows", "digest"], sources),
             "",
             table(["sheet", "stream", "patients in FHIR", "patients in OMOP"], sheets),
             *_deliveries(found["deliveries"]),

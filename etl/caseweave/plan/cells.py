@@ -24,7 +24,7 @@ from caseweave.values.grid import RawCell
 from caseweave.values.numbers import NumberRules, likely_number, parse_number
 from caseweave.values.problems import Problem
 from caseweave.values.types import CellError, Code, Integer, Missing, Quantity, Text, Value
-from caseweave.values.units import convert, normal_unit
+from caseweave.values.units import KNOWN_UNITS, convert, normal_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,15 @@ class FieldReader:
     """Converts the cells of one field.
 
     Arguments: `today` is the day after which a date lies in the future; `read` keeps what dates turned out to be, for
-    other fields too: the columns of a form hold much the same days.
+    other fields too: the columns of a form hold much the same days; `units`, the UCUM codes that its column of units
+    may give.
     """
 
     study: Study
     field: Field
     today: datetime.date
     read: DatesRead = dataclasses.field(default_factory=dict)
+    units: frozenset[str] = KNOWN_UNITS
     missing: Mapping[str, str] = dataclasses.field(init=False)
     parse: Callable[[RawCell, RawCell], Outcome] = dataclasses.field(init=False)
     dates: DateRules = dataclasses.field(init=False)
@@ -179,6 +181,9 @@ class FieldReader:
         if whole and not (self.field.unit or typed_unit or found.comparator):
             return self.ranged(Integer(int(number)), number)
         unit_code = self.field.unit or normal_unit(typed_unit or "1")
+        if typed_unit and not self.field.unit and unit_code not in self.units:  # it goes out as it is, were it a name
+            message = "The unit isn't one that this field accepts."
+            return Problem("unknown-unit", message, expected=f"a unit in {self.field.unit_field}")
         return self.ranged(Quantity(number, unit_code, found.comparator), number, unitless=not typed_unit)
 
     def misspelt(self, raw: RawCell) -> Problem | None:
@@ -222,17 +227,17 @@ def _outside(number: Decimal, comparator: str | None, low: Decimal | None, high:
     return below or above
 
 
-def _units(field: Field | None, cells: Sequence[RawCell]) -> Sequence[RawCell]:
-    """What a column of units holds, as UCUM: a coded one holds the UCUM code of its value set's entry."""
+def _units(field: Field | None, cells: Sequence[RawCell]) -> tuple[Sequence[RawCell], frozenset[str]]:
+    """What a column of units holds, as UCUM, and all that it may: a coded one the UCUM codes of its value set."""
     if field is None or field.valueset is None:
-        return cells
-    spelt = lookup(field.valueset)
-    found: list[RawCell] = []
-    for cell in cells:
-        value = spelt.get(clean(cell).casefold()) if cell is not None else None
-        codes = [one.code for one in value.codings if one.system == "UCUM"] if isinstance(value, Code) else []
-        found.append(codes[0] if codes else cell)
-    return found
+        return cells, KNOWN_UNITS
+    spelt = {
+        text: next((one.code for one in value.codings if one.system == "UCUM"), "")
+        for text, value in lookup(field.valueset).items()
+        if isinstance(value, Code)
+    }
+    found = [spelt.get(clean(cell).casefold()) or cell if cell is not None else None for cell in cells]
+    return found, frozenset(normal_unit(one) for one in spelt.values() if one)
 
 
 def outcomes_of(reader: FieldReader, table: Table) -> tuple[list[tuple[Outcome, RawCell]], Indices]:
@@ -242,7 +247,7 @@ def outcomes_of(reader: FieldReader, table: Table) -> tuple[list[tuple[Outcome, 
     columns: list[Indices] = [column.codes]
     units: Sequence[RawCell] = [None]
     if one.unit_field and one.unit_field in table.columns:
-        units = _units(
+        units, reader.units = _units(
             reader.study.sheet(table.sheet).fields.get(one.unit_field), table.columns[one.unit_field].distinct
         )
         columns.append(table.columns[one.unit_field].codes)

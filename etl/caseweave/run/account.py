@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from caseweave.identity.keyfile import ProjectKey
 from caseweave.issues import count_by_severity
 from caseweave.plan.facts import Facts
 from caseweave.run.convert import Conversion
@@ -26,7 +29,7 @@ def account(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]
         "caseweave": __version__,
         "study": {"name": study.name, "version": study.version, "digest": study.digest},
         "sources": [
-            {"alias": one.alias, "sha256": one.sha256, "rows": conversion.rows_of(one.alias)}
+            {"alias": one.alias, "digest": _keyed(conversion.key, one), "rows": conversion.rows_of(one.alias)}
             | ({"notes": list(one.notes)} if one.notes else {})
             for one in sources
         ],
@@ -37,6 +40,14 @@ def account(conversion: Conversion, sources: Sequence[Source]) -> dict[str, Any]
         "parity": parity,
         "concepts": conversion.concepts(),
     }
+
+
+def _keyed(key: ProjectKey, source: Source) -> str:
+    """What tells a file from others, to whoever has the key: with a bare hash, the ids in a small file can be guessed.
+
+    private/sources.json has the SHA-256.
+    """
+    return hmac.new(key.subkey("source"), source.sha256.encode("ascii"), hashlib.sha512).hexdigest()[:32]
 
 
 def _subjects(facts: Facts) -> int:

@@ -33,6 +33,8 @@ PRIVATE = (
     "message",
     "suggestion",
 )
+# the wide ones too: a spreadsheet in Japanese takes them for the others
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 ORDER = {"error": 0, "warning": 1, "message": 2}
 
 
@@ -136,4 +138,4 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 def safe(text: str) -> str:
     """A text as a csv may hold it: what a spreadsheet would take for a formula stays a text."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t") else text
+    return "'" + text if text.startswith(FORMULAS) else text

@@ -13,6 +13,7 @@ from caseweave.run.workspace import Workspace
 from caseweave.targets.fhir.server.ledger import OWN, ServerLedger
 from caseweave.targets.fhir.server.quarantine import Quarantine
 from caseweave.targets.fhir.server.settings import Server
+from caseweave.targets.ledger import FORGET
 
 SERVERS = """
 CREATE TABLE IF NOT EXISTS fhir_server (digest TEXT PRIMARY KEY, url TEXT, format TEXT, bundle TEXT, last TEXT)
@@ -53,6 +54,7 @@ def ledger_of(workspace: Workspace, *, keep: bool = True) -> Iterator[sqlite3.Co
     """
     connection = sqlite3.connect(workspace.ledger, isolation_level=None, timeout=60)
     try:
+        connection.execute(FORGET)
         if not keep:
             begin_undone(connection)
         connection.execute(SERVERS)

@@ -13,6 +13,7 @@ from typing import Any
 
 from caseweave.errors import Refusal, UsageError
 from caseweave.identity.keyfile import ProjectKey, require_same_key
+from caseweave.targets.ledger import FORGET
 
 LAYOUT = 1
 
@@ -58,10 +59,26 @@ class Workspace:
     def create(self) -> None:
         """Make the folder, or take it as it is; private/ is for its owner alone."""
         self.refuse_strange()
+        self.refuse_links()
         self.root.mkdir(parents=True, exist_ok=True)
         self.private.mkdir(mode=0o700, exist_ok=True)
         if os.name == "posix":
-            self.private.chmod(0o700)
+            try:
+                self.private.chmod(0o700)
+            except PermissionError:
+                raise Refusal(
+                    f"{self.private} belongs to somebody else.", way_out="Run as its owner, or name another folder."
+                ) from None
+
+    def refuse_links(self) -> None:
+        """Raise Refusal where a part of the workspace is a link: it could lead what is private to where others read."""
+        for folder in (self.root, self.private, self.fhir):
+            for one in sorted(folder.iterdir()) if folder.is_dir() else ():
+                if one.is_symlink():
+                    raise Refusal(
+                        f"{one} is a link, and a workspace has none: it could lead to where others read.",
+                        way_out="Remove it; a workspace that is to lie elsewhere is moved as a whole.",
+                    )
 
     def refuse_strange(self) -> None:
         """Raise Refusal for a folder that holds other things than a workspace, UsageError for a file."""
@@ -115,6 +132,7 @@ class Workspace:
         """The ledger's database in one transaction; rolled back where something fails."""
         connection = sqlite3.connect(self.ledger, isolation_level=None, timeout=60)
         try:
+            connection.execute(FORGET)
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")

@@ -191,6 +191,8 @@ def _limit_memory(size: int) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         soft = size if hard == resource.RLIM_INFINITY else min(size, hard)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        # a parser that dies leaves no image of what it read
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     except (ValueError, OSError, AttributeError):
         return  # macOS refuses RLIMIT_AS; the scan before the parsing still stands
 

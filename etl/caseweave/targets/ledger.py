@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from caseweave.targets.records import Records, concatenate, unit_digests
 from caseweave.targets.scope import Scope, Unit
 
+# what SQLite deletes is overwritten in the file: a patient who was retracted stands in no free page
+FORGET = "PRAGMA secure_delete = ON"
 BLOCK = 16384  # units written at a time
 PACKED = np.dtype([("id", "V20"), ("place", "u1"), ("kind", "u1"), ("integer", "<i4"), ("hash", "<u8")])
 SCHEMA = """

@@ -82,6 +82,10 @@ _BY_SPELLING = {spelling: code for code, spellings in _SPELLINGS.items() for spe
 _CASED = {"M": "mol/L", "Pa": "Pa", "MBq": "MBq", "mBq": "mBq", "Mg": "Mg"}
 
 
+# what a column of units may hold where no value set says
+KNOWN_UNITS = frozenset((*_SPELLINGS, *_CASED.values()))
+
+
 def normal_unit(unit: str) -> str:
     """The UCUM code of a unit as people spell it; what isn't known stays as it is.
 

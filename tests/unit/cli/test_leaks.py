@@ -62,3 +62,10 @@ def test_private_is_for_its_owner_alone_and_knows_the_names(bench: Any, dirty: A
     assert private.stat().st_mode & 0o077 == 0
     assert "Garcia_Lopez.xlsx" in (private / "sources.json").read_text()
     assert "Elena Moreno" in (private / "findings.csv").read_text()
+
+
+def test_a_terminal_obeys_neither_names_of_files_nor_servers(bench: Any) -> None:
+    said = bench("check", bench.folder / "\x1b]0;owned\x07\x1b[2J\u202exslx.exe", "--study", "breast")
+    assert said.code == 2
+    assert "isn't there" in said.err
+    assert not set("\x1b\x07\u202e") & set(said.out + said.err)

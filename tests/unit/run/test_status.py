@@ -23,7 +23,7 @@ def test_changes_and_units(bench: Any, clean: Any) -> None:
         {"sheet": "main", "stream": "main", "fhir": 2, "omop": 2},
         {"sheet": "visits", "stream": "main", "fhir": 1, "omop": 1},
     ]
-    assert [sorted(one) for one in found["last_run"]["sources"]] == [["alias", "rows", "sha256"]]
+    assert [sorted(one) for one in found["last_run"]["sources"]] == [["alias", "digest", "rows"]]
 
 
 def test_no_one_is_named(bench: Any, dirty: Any, secrets: tuple[str, ...]) -> None:

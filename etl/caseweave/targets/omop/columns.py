@@ -99,17 +99,25 @@ def after_anchor(anchor: datetime.date) -> Callable[[Value], str | None]:
             return first_day(value)
         if not isinstance(value, Quantity):
             return None
-        if value.unit in DAYS_PER:
-            return (anchor + datetime.timedelta(days=round(float(value.number) * DAYS_PER[value.unit]))).isoformat()
-        if value.unit not in MONTHS_PER:
+        try:
+            found = _later(anchor, float(value.number), value.unit)
+        except (OverflowError, ValueError):  # an interval that leaves the calendar leads to no date
             return None
-        months, part = divmod(float(value.number) * MONTHS_PER[value.unit], 1)
-        years, month = divmod(anchor.month - 1 + int(months), 12)
-        day = min(anchor.day, 28)
-        whole = datetime.date(anchor.year + years, month + 1, day)
-        return (whole + datetime.timedelta(days=round(part * 30.4375))).isoformat()
+        return found.isoformat() if found else None
 
     return date
+
+
+def _later(anchor: datetime.date, number: float, unit: str) -> datetime.date | None:
+    """The day that lies so much after another; None where the unit is none of time."""
+    if unit in DAYS_PER:
+        return anchor + datetime.timedelta(days=round(number * DAYS_PER[unit]))
+    if unit not in MONTHS_PER:
+        return None
+    months, part = divmod(number * MONTHS_PER[unit], 1)
+    years, month = divmod(anchor.month - 1 + int(months), 12)
+    whole = datetime.date(anchor.year + years, month + 1, min(anchor.day, 28))
+    return whole + datetime.timedelta(days=round(part * 30.4375))
 
 
 OPERATORS = {

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal
 
 from caseweave.shapes.omop import OmopShapes
-from caseweave.targets.ledger import Ledger
+from caseweave.targets.ledger import FORGET, Ledger
 from caseweave.targets.omop.ddl import VOCABULARY_TABLES, create_statements
 
 VARIABLES = 999  # as many as any SQLite takes in one statement
@@ -45,6 +45,7 @@ class SqliteDatabase:
             self.connection.executescript(
                 "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536"
             )
+        self.connection.execute(FORGET)
         self.connection.execute("BEGIN")
         if self.new:
             for statement in create_statements(self.shapes, "sqlite"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from lxml import etree
@@ -13,7 +13,10 @@ from lxml import etree
 Node = Mapping[str, Any]
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
 REFERENCE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/([A-Za-z0-9.-]{1,64}))?/?$")
+COUNT = re.compile(r"[0-9]{1,18}")
 WORST = ("fatal", "error")
+# deeper than any resource; orjson has a limit of its own
+DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +56,35 @@ def parse(body: bytes) -> Node:
             root = etree.fromstring(body, PARSER)
         except etree.XMLSyntaxError as problem:
             raise ValueError(f"no XML: {problem}") from None
+        if root.getroottree().docinfo.internalDTD is not None:  # FHIR allows none; entities are what bombs are made of
+            raise ValueError("XML with a document type")
         return {"resourceType": etree.QName(root).localname, **_parts(root)}
     found = orjson.loads(body)
-    if not isinstance(found, dict) or "resourceType" not in found:
+    if not _is_resource(found):
         raise ValueError("no FHIR resource")
-    return found
+    return cast(Node, found)
 
 
-def _parts(element: Any) -> dict[str, Any]:
+def _is_resource(found: Any) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("resourceType"), str)
+
+
+def _parts(element: Any, depth: int = 0) -> dict[str, Any]:
+    if depth > DEEPEST:
+        raise ValueError("XML that is nested too deeply")
     parts: dict[str, Any] = {}
     for child in element.iterchildren(etree.Element):
         name = etree.QName(child).localname
-        inner: Any = child.get("value") if child.get("value") is not None else _parts(child)
+        inner: Any = child.get("value") if child.get("value") is not None else _parts(child, depth + 1)
         if name in ("resource", "outcome") and len(child) == 1:
-            inner = {"resourceType": etree.QName(child[0]).localname, **_parts(child[0])}
+            inner = {"resourceType": etree.QName(child[0]).localname, **_parts(child[0], depth + 2)}
         parts.setdefault(name, []).append(inner)
     return parts
 
 
 def many(node: Node, name: str) -> list[Any]:
-    """A part that repeats, as a list whatever the format."""
-    found = node.get(name)
+    """A part that repeats, as a list whatever the format; none of what has no parts."""
+    found = node.get(name) if isinstance(node, dict) else None
     return found if isinstance(found, list) else [] if found is None else [found]
 
 
@@ -89,6 +100,16 @@ def one(node: Node, *names: str) -> Any:
         if isinstance(found, list):
             found = found[0] if found else None
     return found
+
+
+def number(said: Any) -> int | None:
+    """A count or a status as a server writes it; None for anything else.
+
+    >>> number("201"), number(7), number("many"), number("\u00b2")
+    (201, 7, None, None)
+    """
+    text = str(said)
+    return int(text) if COUNT.fullmatch(text) else None
 
 
 def issues(node: Node | None) -> tuple[Issue, ...]:
@@ -116,7 +137,7 @@ def entries(bundle: Node) -> Iterator[EntryAnswer]:
     for entry in many(bundle, "entry"):
         response: Node = one(entry, "response") or {}
         said = str(one(response, "status") or "")[:3]
-        status = int(said) if said.isdigit() else 0
+        status = number(said) or 0
         place = REFERENCE.search(str(one(response, "location") or ""))
         etag = str(one(response, "etag") or "").removeprefix("W/").strip('"')
         yield EntryAnswer(
@@ -131,7 +152,7 @@ def resources(bundle: Node) -> Iterator[Node]:
     """The resources of a search's page."""
     for entry in many(bundle, "entry"):
         resource = one(entry, "resource")
-        if isinstance(resource, dict) and one(entry, "search", "mode") in (None, "match"):
+        if _is_resource(resource) and one(entry, "search", "mode") in (None, "match"):
             yield resource
 
 

@@ -17,8 +17,8 @@ from caseweave.errors import TargetError
 from caseweave.targets.fhir.server.answers import Issue, Node, errors, issues, parse
 from caseweave.targets.fhir.server.auth import Credentials, not_allowed
 from caseweave.targets.fhir.server.retry import TRANSIENT, Patience, retry_after
-from caseweave.targets.fhir.server.settings import Server
-from caseweave.targets.fhir.server.transport import TimedTransport
+from caseweave.targets.fhir.server.settings import Server, is_below
+from caseweave.targets.fhir.server.transport import TimedTransport, read_at_most
 
 REJECTED = frozenset({400, 409, 412, 422})
 # of a place or a resource that isn't there: with an outcome a server speaks of what was asked, else of the address
@@ -182,6 +182,8 @@ class Client:
                 if UNTRUSTED in str(error):
                     raise _untrusted() from None
                 problem, within = type(error).__name__, silence
+            except httpx.InvalidURL:
+                raise Unreachable("the server names an address that can't be read") from None
             else:
                 if 200 <= answer.status < 300:
                     try:
@@ -224,7 +226,7 @@ class Client:
             if zipped:
                 body = gzip.compress(body, 1)
                 extra["Content-Encoding"] = "gzip"
-        url = path if path.startswith(self.server.url) else self._address(path)
+        url = path if is_below(self.server.url, path) else self._address(path)
         with self._lock:
             self.counters.requests += 1
             self.counters.sent += len(body or b"")
@@ -233,13 +235,7 @@ class Client:
             self._transport.within(allowed),
             self._http.stream(method, url, content=body, headers=extra, timeout=timeout) as response,
         ):
-            parts, size = [], 0
-            for part in response.iter_bytes():
-                parts.append(part)
-                size += len(part)
-                if size > MAX_ANSWER:
-                    raise httpx.ReadError("the answer is too long")
-            return Answer(response.status_code, response.headers, b"".join(parts))
+            return Answer(response.status_code, response.headers, read_at_most(response, MAX_ANSWER))
 
     def _address(self, path: str) -> str:
         return f"{self.server.url}/{path}" if path else f"{self.server.url}{self.slash}"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from caseweave.errors import TargetError
-from caseweave.targets.fhir.server.answers import Issue, Node, many, next_page, one, parse, reference, resources
+from caseweave.targets.fhir.server.answers import Issue, Node, many, next_page, number, one, parse, reference, resources
 from caseweave.targets.fhir.server.bundles import resource
 from caseweave.targets.fhir.server.capability import Capability
 from caseweave.targets.fhir.server.client import NOT_THERE, Client, Rejected, TooLarge
@@ -47,8 +47,7 @@ class Reader:
     def count(self, type_: str, parameters: Mapping[str, str], patience: Patience) -> int | None:
         """How many resources a search finds; None where the server doesn't tell."""
         bundle = self.client.search(type_, {**parameters, "_summary": "count"}, patience)
-        total = one(bundle, "total")
-        return int(total) if str(total).isdigit() else None
+        return number(one(bundle, "total"))
 
     def finds(self, type_: str, parameters: Mapping[str, str], patience: Patience) -> bool:
         """Whether a search finds anything."""
@@ -217,7 +216,10 @@ def here(base: str, type_: str, url: str) -> str:
     """
     if url.startswith((f"{base}/", f"{base}?")):
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address at all
+        return base
     steps = parts.path.split("/")
     kept = "/".join(steps[steps.index(type_) :]) if type_ in steps else ""
     return f"{base}{'/' if kept else ''}{kept}{'?' if parts.query else ''}{parts.query}"

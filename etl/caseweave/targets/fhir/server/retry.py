@@ -24,11 +24,11 @@ def retry_after(header: str | None, now: float) -> float:
     """
     if not header:
         return 0.0
-    if header.strip().isdigit():
-        return float(header)
+    if (text := header.strip()).isascii() and text.isdigit():
+        return float(text)
     try:
         moment = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)

@@ -240,7 +240,7 @@ class Sender:
         while True:
             answer = self.client.post("$process-message", body, patience)
             inside = [found for entry in many(answer, "entry") if isinstance(found := one(entry, "resource"), dict)]
-            header: Node = next((found for found in inside if found["resourceType"] == "MessageHeader"), {})
+            header: Node = next((found for found in inside if found.get("resourceType") == "MessageHeader"), {})
             code = one(header, "response", "code")
             if code == "ok" and one(header, "response", "identifier") == name:
                 return

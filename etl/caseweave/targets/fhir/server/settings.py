@@ -62,7 +62,21 @@ def is_near(url: str) -> bool:
     >>> is_near("http://localhost:8080/fhir")
     True
     """
-    return (urlsplit(url).hostname or "") in LOOPBACK
+    try:
+        return (urlsplit(url).hostname or "") in LOOPBACK
+    except ValueError:  # no address at all
+        return False
+
+
+def is_below(base: str, url: str) -> bool:
+    """Whether an address is the server's own or below it, as the next page of a search must be.
+
+    >>> is_below("https://fhir.example.org", "https://fhir.example.org?_getpages=1")
+    True
+    >>> is_below("https://fhir.example.org", "https://fhir.example.org.evil.example/")
+    False
+    """
+    return url.startswith(base) and url[len(base) :][:1] in ("", "/", "?")
 
 
 def checked_url(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import ssl
 import threading
@@ -13,16 +14,21 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import orjson
 
 from caseweave.errors import TargetError
 from caseweave.targets.fhir.server.retry import TRANSIENT
+from caseweave.targets.fhir.server.settings import is_near
 from caseweave.targets.fhir.server.signing import load_key, sign
+from caseweave.targets.fhir.server.transport import TimedTransport, read_at_most
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SCOPE = "system/*.cruds"
 ASSERTION_SECONDS = 240  # SMART allows five minutes at most
 LEEWAY = 30.0
 TIMEOUT = 30.0
+LONGEST_ANSWER = 1 << 20
+BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass
@@ -52,42 +58,55 @@ class TokenSource:
 
     def _fetch(self) -> tuple[str, float]:
         started = time.monotonic()
-        with httpx.Client(verify=self.verify, timeout=TIMEOUT) as client:
-            try:
-                url = self.values.get("TOKEN_URL") or self._discover(client)
-                form = {"grant_type": "client_credentials", "scope": self.values.get("SCOPE", SCOPE)}
-                auth = httpx.Auth()
-                if "CLIENT_KEY_FILE" in self.values:
-                    form |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self._assertion(url)}
-                else:
-                    # each part encoded as in a form (RFC 6749, 2.3.1)
-                    name, secret = (quote(self.values[one], safe="") for one in ("CLIENT_ID", "CLIENT_SECRET"))
-                    auth = httpx.BasicAuth(name, secret)
-                response = client.post(url, data=form, auth=auth, headers={"Accept": "application/json"})
-            except httpx.TransportError as error:
-                # it is tried again as the request itself would be
-                raise httpx.ConnectError(f"authorization server: {type(error).__name__}: {error}") from None
-        if response.status_code in TRANSIENT:
-            raise httpx.ConnectError(f"authorization server: status {response.status_code}")
         try:
-            found: Any = response.json() if response.status_code == 200 else {}
-            token = found.get("access_token", "")
+            url = self.values.get("TOKEN_URL") or self._discover()
+            form = {"grant_type": "client_credentials", "scope": self.values.get("SCOPE", SCOPE)}
+            auth = httpx.Auth()
+            if "CLIENT_KEY_FILE" in self.values:
+                form |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self._assertion(url)}
+            else:
+                # each part encoded as in a form (RFC 6749, 2.3.1)
+                name, secret = (quote(self.values[one], safe="") for one in ("CLIENT_ID", "CLIENT_SECRET"))
+                auth = httpx.BasicAuth(name, secret)
+            status, found = self._ask("POST", url, data=form, auth=auth)
+        except httpx.TransportError as error:
+            # it is tried again as the request itself would be
+            raise httpx.ConnectError(f"authorization server: {type(error).__name__}: {error}") from None
+        except httpx.InvalidURL:
+            raise _failed("has an address that can't be read") from None
+        if status in TRANSIENT:
+            raise httpx.ConnectError(f"authorization server: status {status}")
+        token = found.get("access_token") if status == 200 else ""
+        try:
             lasts = float(found.get("expires_in", 300))
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             token = ""
-        if not isinstance(token, str) or not token:
-            raise _failed(f"gives no token (status {response.status_code})")
+        # what can't stand in a header is no token (RFC 6750, 2.1)
+        if not isinstance(token, str) or not BEARER.fullmatch(token):
+            raise _failed(f"gives no token (status {status})")
         return token, started + max(lasts - LEEWAY, lasts / 2)
 
-    def _discover(self, client: httpx.Client) -> str:
-        response = client.get(f"{self.base}/.well-known/smart-configuration", headers={"Accept": "application/json"})
-        try:
-            url = response.json()["token_endpoint"] if response.status_code == 200 else ""
-        except (ValueError, KeyError, TypeError):
-            url = ""
+    def _ask(self, method: str, url: str, **content: Any) -> tuple[int, dict[str, Any]]:
+        """The status of an answer and the object that it holds, {} where it holds none; small, and soon."""
+        transport = TimedTransport(url, self.verify, 1)
+        headers = {"Accept": "application/json", "User-Agent": "caseweave"}
+        with (
+            httpx.Client(transport=transport) as client,
+            transport.within(TIMEOUT),
+            client.stream(method, url, headers=headers, timeout=TIMEOUT, **content) as response,
+        ):
+            try:
+                found = orjson.loads(read_at_most(response, LONGEST_ANSWER))
+            except ValueError:
+                found = {}
+        return response.status_code, found if isinstance(found, dict) else {}
+
+    def _discover(self) -> str:
+        status, found = self._ask("GET", f"{self.base}/.well-known/smart-configuration")
+        url = found.get("token_endpoint") if status == 200 else ""
         if not isinstance(url, str) or not url.startswith(("https://", "http://")):
             raise _failed("isn't named by the server's .well-known/smart-configuration")
-        if self.base.startswith("https://") and not url.startswith("https://"):
+        if not (url.startswith("https://") or (is_near(self.base) and is_near(url))):
             raise _failed("is named without https")
         return url
 

@@ -150,6 +150,20 @@ class TimedTransport(httpx.BaseTransport):
         self._pool.close()
 
 
+def read_at_most(response: httpx.Response, size: int) -> bytes:
+    """The body of an answer; raises httpx.ReadError where it is longer, or isn't packed as it says."""
+    parts, read = [], 0
+    try:
+        for part in response.iter_bytes():
+            parts.append(part)
+            read += len(part)
+            if read > size:
+                raise httpx.ReadError("the answer is too long")
+    except httpx.DecodingError as error:
+        raise httpx.ReadError(str(error)) from error
+    return b"".join(parts)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
