@@ -15,6 +15,7 @@ from caseweave.plan.variants import OncePerValues
 from caseweave.targets.omop.columns import Scalar
 from caseweave.targets.omop.concepts import DOMAIN_TABLES
 from caseweave.targets.omop.fill import Built, ColumnFiller, OmopSettings
+from caseweave.targets.omop.visits import VISIT, visit_of
 from caseweave.values.types import Missing, Text, Value
 
 RULE = "rule of pattern"
@@ -132,6 +133,9 @@ class RowBuilder(ColumnFiller):
                 self.leave_out(inside, f"no table {table_name} in this CDM")
                 continue
             columns = self.columns(table)
+            if table.name != VISIT and table.field(f"{VISIT}_id") and f"{VISIT}_id" not in columns:
+                visit = visit_of(self.builder, self.number, columns.get(table.date or ""))
+                columns.update({f"{VISIT}_id": visit} if visit else {})
             for column in table.fields:
                 if not column.required or column.name == table.id_column:
                     continue
