@@ -42,6 +42,9 @@ HAND = {
     36768664: ("Dimension of Tumor", "Measurement", "Cancer Modifier", "Dimension"),
 }
 BY_HAND = "completed by hand for foreign keys (code, class, domain and standard flag not seen)"
+# an answer that every form has, and that no row seen in full tells of
+LISTED = Concept(4188540, "No", "Meas Value", "SNOMED", "Qualifier Value", "S", "373067005")
+BY_LIST = "name, domain, vocabulary and class in public ETL notes; code by its name in SNOMED CT"
 
 
 @dataclass
@@ -64,6 +67,8 @@ class Material:
         row = self.seen.get(concept.concept_id)
         if concept.concept_code.startswith("hand-"):
             return f"{row['source'] if row else 'omop_conventions.csv'}; {BY_HAND}"
+        if concept is LISTED:
+            return f"{row['source'] if row else 'omop_concepts_seen.csv'} (id and name); {BY_LIST}"
         if row is None:
             return EXTRACT
         if row["row_kind"] == "full":
@@ -96,6 +101,7 @@ def material(seen_csv: Path, athena_folder: Path) -> Material:
                     "concept_code",
                 )
                 found.add(Concept(concept_id, *(row[name] for name in names)))
+    found.add(LISTED)
     return found
 
 

@@ -105,6 +105,42 @@ def test_omop_rows(made: Conversion) -> None:
     assert counts["condition_occurrence"] == 17
 
 
+def test_what_was_ever_used_is_no_event_of_the_day_it_was_asked(
+    made: Conversion, resources: list[dict[str, Any]]
+) -> None:
+    """Hormone replacement, contraception and breastfeeding lie in the past: answers, no procedures and conditions."""
+    asked = ("breastfed", "hormonal_contraception", "hormone_replacement")
+    found = [one["code"]["coding"][0] for one in resources if one["resourceType"] == "Observation"]
+    assert {one["code"] for one in found if one["code"] in asked} == set(asked)
+    with SqliteDatabase(None, made.omop.settings.shapes) as database:
+        write_to(database, made)
+        told = database.select(
+            "SELECT observation_source_value, value_as_concept_id FROM observation"
+            " WHERE observation_source_value IN ('breastfed', 'hormonal_contraception', 'hormone_replacement')"
+        )
+        assert ("hormone_replacement", 4188539) in told and ("hormone_replacement", 4188540) in told
+        assert database.select("SELECT 1 FROM procedure_occurrence WHERE procedure_concept_id = 4141760") == []
+
+
+def test_a_regimen_stands_in_both_beside_its_drug(resources: list[dict[str, Any]]) -> None:
+    notes = [
+        one["note"][0]["text"]
+        for one in resources
+        if one["resourceType"] == "MedicationAdministration" and "note" in one
+    ]
+    assert [text.partition(" ")[0] for text in notes] == ["KEYNOTE-522"]
+
+
+def test_expressions_name_attributes_of_snomed() -> None:
+    """A disease is no attribute, and a disorder no morphology; what a codebook of others has is not for our form."""
+    named = {
+        str(coding) for one in BREAST.valuesets.values() for entry in one.values.values() for coding in entry.codings
+    }
+    fillers = [filler for one in BREAST.statements for filler in one.slots.values()]
+    named |= {str(coding) for one in fillers if isinstance(one, CodeLit) for coding in one.codings}
+    assert not [text for text in named if text.startswith("SCT|") and ":" in text]
+
+
 def test_every_field_means_something() -> None:
     used: set[tuple[str, str]] = set()
     for one in BREAST.statements:

@@ -10,7 +10,7 @@ import pytest
 
 from caseweave.assets import data_path
 from caseweave.terms.athena import Athena
-from caseweave.terms.build_subset import BY_FORMULA, BY_HAND, EXTRACT, build
+from caseweave.terms.build_subset import BY_FORMULA, BY_HAND, BY_LIST, EXTRACT, LISTED, build
 from caseweave.terms.conventions import read_conventions
 from caseweave.terms.subset import CONCEPT_COLUMNS, load_subset
 
@@ -42,6 +42,10 @@ def test_every_row_is_what_the_material_says(shared: Path) -> None:
         if concept_id not in known and row["concept_code"] == f"hand-{concept_id}":
             # only conventions may be completed by hand, and they say so
             assert BY_HAND in source and int(concept_id) in {one.concept_id for one in read_conventions()}
+            continue
+        if concept_id == str(LISTED.concept_id):
+            # seen by id and name; what else was seen of it stands in its source
+            assert (public[concept_id]["concept_name"], row["concept_name"]) == ("no", "No") and BY_LIST in source
             continue
         told = known.get(concept_id) or {**public[concept_id], "invalid_reason": ""}
         assert {name: row[name] for name in CONCEPT_COLUMNS} == {name: told[name] for name in CONCEPT_COLUMNS}
@@ -89,6 +93,11 @@ def test_the_subset_is_what_the_script_makes(shared: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("code", ["8500/3-C50.4", "8140/3-C20.9", "8480/3-C18.0"])
 def test_histology_joined_with_a_site(code: str) -> None:
     assert load_subset().resolve("ICDO3", code).domain == "Condition"
+
+
+def test_yes_and_no_are_answers_in_omop() -> None:
+    for code, concept_id in (("373066001", 4188539), ("373067005", 4188540)):
+        assert load_subset().resolve("SNOMED", code).standard[0].concept_id == concept_id
 
 
 def test_units_of_mappings_are_in_it() -> None:
