@@ -6,6 +6,7 @@ import gc
 import os
 import pickle
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -27,7 +28,10 @@ def side_by_side(aside: Callable[[], S], here: Callable[[], T]) -> tuple[S, T]:
     reading, writing = os.pipe()
     # what exists by now the collector leaves alone: looking it through would copy the pages that both share
     gc.freeze()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of native threads of libraries too, which wait for work and hold nothing
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         os.close(reading)
         _answer(writing, aside)
