@@ -90,7 +90,7 @@ def command(*words: object) -> str:
 
 
 def harmless(text: str) -> str:
-    """A text without what a terminal would obey: names of files and words of servers can hold escape sequences.
+    r"""A text without what a terminal would obey: names of files and words of servers can hold escape sequences.
 
     >>> harmless("a\x1b[2Jb\n")
     'a\\u001b[2Jb\n'
