@@ -118,9 +118,7 @@ class Folders:
 
 
 # what else lies in vocabularies/
-NOT_VALUESETS = frozenset(
-    {"systems", "presence", "omop_conventions", "omop_concepts", "codes", "shapes", "template", "report"}
-)
+NOT_VALUESETS = frozenset({"systems", "presence", "omop_conventions", "omop_concepts", "codes", "shapes", "languages"})
 
 
 def folders(studies: Sequence[Path | str] = ()) -> Folders:

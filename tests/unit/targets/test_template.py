@@ -63,11 +63,6 @@ def test_a_sheet_per_tab_in_the_language(tmp_path: Path) -> None:
     assert {book[name].sheet_state for name in (STAMP, LISTS)} == {"hidden"}
 
 
-def test_a_language_that_the_study_lacks_gets_english(tmp_path: Path) -> None:
-    written(tmp_path / "fi.xlsx", "fi")
-    assert openpyxl.load_workbook(tmp_path / "fi.xlsx").sheetnames[:2] == ["Instructions", "Demographics"]
-
-
 def test_the_stamp_names_study_version_and_fields(example: Path) -> None:
     page = openpyxl.load_workbook(example)[STAMP]
     said = {str(row[0].value): str(row[1].value) for row in page.iter_rows()}

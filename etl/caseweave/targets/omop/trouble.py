@@ -17,7 +17,7 @@ HARMLESS = ("AccessShareLock", "RowShareLock")
 def explained(error: CaseweaveError, dsn: str, clinical: str, vocabulary: str) -> CaseweaveError:
     """An error of the database, with the rights that are missing or the sessions waited for, where it is that.
 
-    >>> explained(UsageError("No.", way_out="Yes."), "service=cdm", "cdm", "vocab").message
+    >>> explained(CaseweaveError("No.", way_out="Yes."), "service=cdm", "cdm", "vocab").message
     'No.'
 
     Arguments: the schemas of the CDM and of its vocabulary.
