@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from caseweave.errors import UsageError
 from caseweave.identity.keyfile import project_key
-from caseweave.issues import SEVERITIES
+from caseweave.issues import count_by_severity
 from caseweave.quality.rules import Rule, rules_of
 from caseweave.run import arguments
 from caseweave.run.convert import Conversion, convert
@@ -165,8 +164,8 @@ class Result:
 
     def __repr__(self) -> str:
         made, balance = self._conversion, self.balance
-        found = Counter(one.severity for one in made.findings)
-        told = ", ".join(_count(found[one], one) for one in SEVERITIES if found[one]) or "no findings"
+        found = count_by_severity(made.findings)
+        told = ", ".join(_count(number, one) for one, number in found.items() if number) or "no findings"
         return (
             f"<Result of {made.study.name} {made.study.version}: "
             f"{_count(len(made.applied.facts.subjects), 'patient')}, {_count(self.facts, 'fact')}, "

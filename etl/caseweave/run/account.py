@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +45,7 @@ def _keyed(key: ProjectKey, source: Source) -> str:
 
     private/sources.json has the SHA-256.
     """
-    return hmac.new(key.subkey("source"), source.sha256.encode("ascii"), hashlib.sha512).hexdigest()[:32]
+    return key.subkey("source", source.sha256.encode("ascii")).hex()[:32]
 
 
 def _subjects(facts: Facts) -> int:

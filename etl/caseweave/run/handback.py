@@ -16,8 +16,9 @@ from caseweave.plan.queries import is_queries
 from caseweave.quality.annotate import CLOSED, PROPOSED, UPDATED, Mark, Query, Unpatchable, annotate, fresh_workbook
 from caseweave.quality.annotate.marks import is_address
 from caseweave.quality.report import measure, page
+from caseweave.quality.voice import Voice
 from caseweave.run.convert import Conversion
-from caseweave.run.language import Voice, speech_to, voices_of
+from caseweave.run.language import speech_to, voices_of
 from caseweave.run.queries import Asked, Record, file_stem, write_queries
 from caseweave.run.sides import side_by_side
 from caseweave.run.workspace import Workspace

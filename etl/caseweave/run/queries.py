@@ -17,8 +17,9 @@ from caseweave.plan.queries import answers_in, is_queries
 from caseweave.quality.annotate import CLOSED, NEW, PROPOSED, UPDATED
 from caseweave.quality.annotate.marks import is_address, split
 from caseweave.quality.speech import Speech, confirming_words
+from caseweave.quality.voice import ENGLISH_VOICE, Voice
 from caseweave.run.convert import Conversion
-from caseweave.run.language import ENGLISH_VOICE, Voice, voices_of
+from caseweave.run.language import voices_of
 from caseweave.run.reports import identified
 from caseweave.run.workspace import Workspace, write_json
 from caseweave.spec.models import Field, Study

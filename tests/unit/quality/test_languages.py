@@ -12,7 +12,8 @@ import pytest
 from caseweave.issues import Finding
 from caseweave.plan.cells import FieldReader, Noted
 from caseweave.quality.speech import Speech
-from caseweave.run.language import Voice, require_language
+from caseweave.quality.voice import Voice
+from caseweave.run.language import require_language
 from caseweave.spec.loader import load_study
 from caseweave.spec.models import Study
 from caseweave.spec.phrases import languages, phrases

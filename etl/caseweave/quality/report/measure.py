@@ -20,6 +20,7 @@ from caseweave.quality.report.inclusion import Inclusion, inclusion_of
 from caseweave.quality.report.shares import Share
 from caseweave.quality.rules import Rule
 from caseweave.quality.speech import ENGLISH, Speech
+from caseweave.quality.voice import Voice
 from caseweave.spec.evaluate import Presence
 from caseweave.spec.models import Field, Study
 from caseweave.spec.phrases import Texts
@@ -137,7 +138,7 @@ def measure(
     it; `rules` of the study, which say what their findings mean and who belongs to it.
     """
     size = len(applied.subjects.names)
-    labels = _Labels(study, speech, {rule.id: rule.messages for rule in rules})
+    labels = _Labels(study, Voice(speech, {rule.id: rule.messages for rule in rules}, study))
     names, site_of = _sites(applied.subjects.sites)
     sheets, asked, rows = [], [], []
     for key, facts in applied.sheets.items():
@@ -177,22 +178,18 @@ def measure(
 
 @dataclass(frozen=True)
 class _Labels:
-    """How people call sheets and fields, and what findings tell them: `messages` of the study's own rules."""
+    """How people call sheets and fields, and the voice that tells them of findings."""
 
     study: Study
-    speech: Speech
-    messages: Mapping[str, Texts]
-
-    def message(self, one: Finding) -> str:
-        return self.speech.message(one, self.messages)
+    voice: Voice
 
     def sheet(self, key: str) -> str:
         found = self.study.sheet(key) if key in self.study.sheet_keys else None
-        return self.speech.text(found.title, found.name or key) if found else key
+        return self.voice.speech.text(found.title, found.name or key) if found else key
 
     def field(self, sheet: str, name: str) -> str:
         found = self.study.sheet(sheet).fields.get(name) if sheet in self.study.sheet_keys else None
-        return label_of(found, self.speech) if found else name
+        return label_of(found, self.voice.speech) if found else name
 
 
 def _sites(sites: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
@@ -272,7 +269,7 @@ def _patients(
 def _places(findings: Iterable[Finding], labels: _Labels) -> tuple[Place, ...]:
     """Where to look and why, errors first."""
     return tuple(
-        (labels.message(one), labels.sheet(one.sheet), one.cell, labels.field(one.sheet, one.field), one.severity)
+        (labels.voice.message(one), labels.sheet(one.sheet), one.cell, labels.field(one.sheet, one.field), one.severity)
         for one in sorted(findings, key=lambda one: (SEVERITIES.index(one.severity), one.sheet))
     )
 

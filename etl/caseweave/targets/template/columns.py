@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from caseweave.spec.models import Field
-from caseweave.targets.template.words import text_in, texts, word
+from caseweave.targets.template.words import phrases, text_in, word
 
 # Excel's own limits
 TITLE, PROMPT, FORMULA = 32, 255, 255
@@ -24,7 +24,7 @@ def header(field: Field, language: str) -> str:
 
 def unit(code: str, language: str) -> str:
     """A unit as people write it."""
-    return text_in(texts("units").get(code, {}), language, "" if code == "1" else code)
+    return text_in(phrases("units").get(code, {}), language, "" if code == "1" else code)
 
 
 def hint(field: Field, language: str) -> str:

@@ -11,7 +11,7 @@ from caseweave.targets.template.columns import expectation, header
 from caseweave.targets.template.lists import put
 from caseweave.targets.template.looks import DARK, GREY, HEAD, MARKS
 from caseweave.targets.template.tabs import in_order, tab_name
-from caseweave.targets.template.words import text_in, texts, word
+from caseweave.targets.template.words import phrases, text_in, word
 from caseweave.version import __version__
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def write_instructions(
     if study.missing.codes:
         head("missing")
         for code, reason in study.missing.codes.items():
-            line(code, text_in(texts("reasons").get(reason, {}), language, reason))
+            line(code, text_in(phrases("reasons").get(reason, {}), language, reason))
     head("sheets")
     for sheet in study.sheets:
         keys = [header(sheet.fields[key], language).rstrip("* ") for key in sheet.row_key]

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from caseweave.spec.phrases import phrases, text_in
 
-from caseweave.spec.phrases import Texts, phrases, text_in
-
-__all__ = ["text_in", "texts", "word"]
-
-
-def texts(section: str) -> Mapping[str, Texts]:
-    """One section of the tables: reasons or units, each with its texts by language."""
-    return phrases(section)
+__all__ = ["phrases", "text_in", "word"]
 
 
 def word(key: str, language: str, **values: object) -> str:

@@ -16,6 +16,7 @@ from caseweave.targets.fhir.server.capability import Capability
 from caseweave.targets.fhir.server.client import NOT_THERE, Client, Rejected, TooLarge
 from caseweave.targets.fhir.server.parcels import Lines
 from caseweave.targets.fhir.server.retry import Patience
+from caseweave.targets.fhir.server.settings import is_below
 
 IDS = 400
 PAGE = 100
@@ -214,7 +215,7 @@ def here(base: str, type_: str, url: str) -> str:
     >>> here("https://fhir.example.org/r4", "Patient", "http://inside:8080/fhir/Patient?page=2")
     'https://fhir.example.org/r4/Patient?page=2'
     """
-    if url.startswith((f"{base}/", f"{base}?")):
+    if is_below(base, url):
         return url
     try:
         parts = urlsplit(url)

@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from caseweave.errors import TargetError
 from caseweave.targets.fhir.server.answers import EntryAnswer, Issue, Node, entries, issues, many, one
 from caseweave.targets.fhir.server.bundles import assemble, message
-from caseweave.targets.fhir.server.client import Client, Rejected, TooLarge, Unreachable
+from caseweave.targets.fhir.server.client import GONE, NOT_THERE, Client, Rejected, TooLarge, Unreachable
 from caseweave.targets.fhir.server.parcels import Change, Lines, Parcel, UnitName, levels, ordered, pack, unit_groups
 from caseweave.targets.fhir.server.retry import TRANSIENT, Patience
 
 DONE = frozenset({200, 201, 202, 204})
-GONE = frozenset({404, 410})
 CREATED, CONFLICT = 201, 409
 PATIENT = "Patient"
-NO_PLACE = frozenset({404, 405, 501})
 # a refusal in words: no resource is made by PUT, or none with such an id
 OF_IDS = re.compile(r"client.assigned|only assign ids|(update.as.create|create.as.update)", re.IGNORECASE)
 A_LOT = (Issue("error", "too-long", "A single resource is larger than the server allows."),)
@@ -187,7 +185,7 @@ class Sender:
                 deleted = [one for one in together if one.delete]
                 if any(OF_IDS.search(issue.text) for issue in refusal.issues):
                     raise _hopeless(refusal.status) from None
-                if refusal.status not in NO_PLACE | GONE:
+                if refusal.status not in NOT_THERE:
                     raise
                 if not deleted:
                     raise _hopeless(refusal.status) from None
